@@ -1,0 +1,105 @@
+//! Jobs: what one event asks of one destination.
+//!
+//! A job names the person by our own id alone. Vendor ids and current values are looked up when it is done, so that an
+//! old job never carries an old truth.
+
+use crate::event::{Attributes, Event, Workspace};
+use crate::id::{ActionId, Digest, EventId, PersonId};
+use crate::ports::{Message, QueueName};
+use crate::tickets::TicketId;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The event that asked for it.
+    pub event: EventId,
+    pub workspace: Workspace,
+    pub person: PersonId,
+    pub created_at: Timestamp,
+    #[serde(flatten)]
+    pub work: Work,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "work", content = "data", rename_all = "snake_case")]
+pub enum Work {
+    /// Bring Customer.io's copy of the support facet up to date, at least to this version of it.
+    CustomerioFacet { version: u64 },
+    /// Do these at Customer.io, in order.
+    Customerio(Vec<CustomerioAction>),
+    /// Ask Intercom.
+    IntercomLookUp(LookUp),
+}
+
+/// One thing to do at Customer.io.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CustomerioAction {
+    pub id: ActionId,
+    /// The route that asked for it, for the record.
+    pub route: String,
+    /// When the fact behind it happened.
+    pub occurred_at: Timestamp,
+    #[serde(flatten)]
+    pub what: CustomerioVerb,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case")]
+pub enum CustomerioVerb {
+    TrackEvent { name: String, properties: Attributes },
+}
+
+/// A question to Intercom; the answer comes back as events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "look_up", rename_all = "snake_case")]
+pub enum LookUp {
+    /// Who is behind this contact id?
+    Contact { contact: String },
+    /// What is the state of this conversation, and is this contact still part of it?
+    Conversation { ticket: TicketId, contacts: Vec<String> },
+}
+
+impl Job {
+    pub fn queue(&self) -> QueueName {
+        match &self.work {
+            Work::CustomerioFacet { .. } => QueueName::CustomerioState,
+            Work::Customerio(_) => QueueName::Customerio,
+            Work::IntercomLookUp(_) => QueueName::Intercom,
+        }
+    }
+
+    /// The queue message that carries this job: grouped by person, deduplicated by what it asks.
+    ///
+    /// # Errors
+    /// The job cannot be written as JSON.
+    pub fn to_message(&self) -> Result<Message, serde_json::Error> {
+        let digest = Digest::new("job").with(self.person.as_str());
+        let dedup = match &self.work {
+            // The version makes two moves of the facet two messages, and one move one message.
+            Work::CustomerioFacet { version } => digest.with("facet").with(&version.to_string()).with(self.event.as_str()),
+            Work::Customerio(actions) => actions.iter().fold(digest.with("actions"), |d, a| d.with(a.id.as_str())),
+            Work::IntercomLookUp(LookUp::Contact { contact }) => digest.with("contact").with(contact),
+            Work::IntercomLookUp(LookUp::Conversation { ticket, .. }) => {
+                digest.with("conversation").with(ticket.as_str()).with(self.event.as_str())
+            }
+        };
+        let group = Digest::new("group").with(self.workspace.as_str()).with(self.person.as_str()).hex();
+        Message::json(self, group, dedup.hex())
+    }
+}
+
+/// The queue message that carries an event, grouped by the strongest id of its person.
+///
+/// # Errors
+/// The event cannot be written as JSON.
+pub fn event_message(event: &Event) -> Result<Message, serde_json::Error> {
+    let digest = Digest::new("group").with(event.workspace.as_str());
+    let digest = match (&event.person, event.ids.first(), &event.kind) {
+        (Some(person), _, _) => digest.with(person.as_str()),
+        (None, Some(id), _) => digest.with(id.kind.name()).with(&id.value),
+        (None, None, crate::event::Kind::Ticket(report)) => digest.with("ticket").with(report.ticket.as_str()),
+        (None, None, _) => digest.with(event.id.as_str()),
+    };
+    Message::json(event, digest.hex(), event.id.as_str().to_owned())
+}

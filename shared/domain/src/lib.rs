@@ -1,0 +1,14 @@
+//! The rules of Trefoil: events, people, tickets, routing. No I/O, no AWS, no HTTP, no clock, no vendor JSON.
+//!
+//! Read in this order: [`event`] (what comes in), [`person`] and [`tickets`] (what is kept), [`job`] (what goes out),
+//! [`outcome`] (how everything ends), [`ports`] (what is needed of the outside world).
+
+pub mod config;
+pub mod event;
+pub mod id;
+pub mod job;
+pub mod outcome;
+pub mod person;
+pub mod ports;
+pub mod tickets;
+pub mod time;

@@ -1,0 +1,406 @@
+//! What the steps need of the outside world. `platform` implements these against AWS and against one SQLite file; the
+//! tests implement them in memory, with crashes.
+
+use crate::event::{Event, IdKind, Identifier, WakeReason, Workspace};
+use crate::id::{EventId, PersonId};
+use crate::job::LookUp;
+use crate::outcome::Outcome;
+use crate::person::Person;
+use crate::tickets::TicketId;
+use crate::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Timestamp;
+}
+
+/// Randomness, for jitter only: nothing that is stored may depend on it.
+pub trait Jitter: Send + Sync {
+    /// Uniform in 0.0 to 1.0.
+    fn unit(&self) -> f64;
+}
+
+// ---------------------------------------------------------------------------------------------------- queues
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueName {
+    Events,
+    CustomerioState,
+    Customerio,
+    Intercom,
+    /// What cannot be used, with the reason, kept for a human.
+    Parked,
+}
+
+impl QueueName {
+    pub const ALL: [Self; 5] = [Self::Events, Self::CustomerioState, Self::Customerio, Self::Intercom, Self::Parked];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::CustomerioState => "customerio-state",
+            Self::Customerio => "customerio",
+            Self::Intercom => "intercom",
+            Self::Parked => "parked",
+        }
+    }
+}
+
+impl fmt::Display for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A message to send. Messages of one group are delivered in order, one batch at a time; two with one `dedup` within five
+/// minutes are one message. Both are hashes: queue attributes carry nothing of a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub body: String,
+    pub group: String,
+    pub dedup: String,
+}
+
+impl Message {
+    /// # Errors
+    /// The value cannot be written as JSON.
+    pub fn json<T: Serialize>(value: &T, group: String, dedup: String) -> Result<Self, serde_json::Error> {
+        let body = serde_json::to_string(value)?;
+        // SQS refuses these two for ever, and serde_json writes them raw. Inside JSON they can only stand in strings.
+        // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+        let body =
+            if body.contains(['\u{FFFE}', '\u{FFFF}']) { body.replace('\u{FFFE}', "\\ufffe").replace('\u{FFFF}', "\\uffff") } else { body };
+        Ok(Self { body, group, dedup })
+    }
+}
+
+pub trait Queue: Send + Sync {
+    /// Sends all messages; `Ok` means that every one of them is durable.
+    ///
+    /// # Errors
+    /// At least one was not accepted. Some may have been: sending all again is safe, they carry dedup ids.
+    fn send(&self, queue: QueueName, messages: Vec<Message>) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// A message as it was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Unique within the batch.
+    pub id: String,
+    pub body: String,
+    pub group: String,
+    /// 1 on the first delivery.
+    pub receive_count: u32,
+}
+
+/// What is to become of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    Delete,
+    /// Back to the queue, visible again after this long. Later deliveries of its group that were in the same batch must
+    /// be given back with it.
+    Retry(Span),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct QueueError {
+    pub queue: QueueName,
+    pub message: String,
+}
+
+impl fmt::Display for QueueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "queue {} did not accept the messages: {}", self.queue, self.message)
+    }
+}
+
+impl std::error::Error for QueueError {}
+
+// ---------------------------------------------------------------------------------------------------- people
+
+/// Key of the aliases table: `<kind>#<workspace>#<value>`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AliasKey(String);
+
+impl AliasKey {
+    pub fn of_identifier(workspace: &Workspace, id: &Identifier) -> Self {
+        Self::new(id.kind.name(), workspace, &id.value)
+    }
+
+    /// Some payloads name a ticket and no contact; this finds the people.
+    pub fn of_ticket(workspace: &Workspace, ticket: &TicketId) -> Self {
+        Self::new("ticket", workspace, ticket.as_str())
+    }
+
+    fn new(kind: &str, workspace: &Workspace, value: &str) -> Self {
+        Self(format!("{kind}#{workspace}#{value}"))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Takes a key that was stored before.
+    pub fn from_stored(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+/// Who claims an id, or who takes part in a ticket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alias {
+    /// Sorted, without repeats.
+    pub claimants: Vec<PersonId>,
+    /// Of a ticket: it was deleted then. Stays, so that a late webhook of a deleted conversation opens nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
+    /// 0 = not stored yet.
+    #[serde(default)]
+    pub version: u64,
+}
+
+/// What one read found. Absent keys are left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    pub aliases: BTreeMap<AliasKey, Alias>,
+    pub people: BTreeMap<PersonId, Person>,
+}
+
+/// One conditional write. It applies only if the stored version is `expected` (0 = the item must be absent); the stored
+/// version becomes `expected + 1`, except for people, who carry their own.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Put {
+    Person { person: Box<Person>, expected: u64 },
+    Alias { key: AliasKey, alias: Alias, expected: u64 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Commit {
+    Done,
+    /// Somebody else was faster; nothing was written. Read again.
+    Conflict,
+}
+
+/// What a sender knows about one person at its destination. Owned by the sender.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Hash of the facet that the destination was last known to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facet_hash: Option<String>,
+    #[serde(default)]
+    pub facet_version: u64,
+    /// A write was begun and has not been confirmed: what the destination has is unknown, whatever the hash says.
+    #[serde(default)]
+    pub dirty: bool,
+    /// The greatest `timestamp` (unix seconds) ever sent; the next one is greater.
+    #[serde(default)]
+    pub last_timestamp: i64,
+    /// The destination's own id of the profile, once known (Customer.io: `cio_id`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// How often in a row no profile was found, or none could be confirmed.
+    #[serde(default)]
+    pub unconfirmed: u32,
+    /// 0 = not stored yet.
+    #[serde(default)]
+    pub version: u64,
+}
+
+/// Something due for a person: at most one for each reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wake {
+    pub workspace: Workspace,
+    pub person: PersonId,
+    pub reason: WakeReason,
+    pub due: Timestamp,
+}
+
+/// One line of the history: how something ended at one stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    pub event: EventId,
+    /// `ingest`, `route`, or the queue that the job came from; with the person where an event concerned several.
+    pub stage: String,
+    pub at: Timestamp,
+    /// What it was: the event's kind or the work.
+    pub what: String,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// Routes not taken, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<(String, String)>,
+}
+
+/// How long outcomes are kept.
+pub const HISTORY_KEPT: Span = Span::from_days(35);
+
+pub trait Store: Send + Sync {
+    /// One strongly consistent read of all these keys, in one round trip.
+    ///
+    /// # Errors
+    /// The store cannot be reached, or holds something unreadable.
+    fn find(&self, aliases: &[AliasKey], people: &[PersonId]) -> impl Future<Output = Result<Found, StoreError>> + Send;
+
+    /// Applies all or nothing. One put is one conditional write; several are one transaction (at most 100).
+    ///
+    /// # Errors
+    /// The store cannot be reached. Whether the write was applied is then unknown; reading again tells.
+    fn commit(&self, puts: Vec<Put>) -> impl Future<Output = Result<Commit, StoreError>> + Send;
+
+    /// People with their marks for one destination, strongly consistent, in one round trip.
+    ///
+    /// # Errors
+    /// As [`Store::find`].
+    fn with_marks(
+        &self,
+        destination: Destination,
+        people: &[PersonId],
+    ) -> impl Future<Output = Result<BTreeMap<PersonId, (Person, Mark)>, StoreError>> + Send;
+
+    /// Writes marks, each on its own: it applies if the stored version is `mark.version` (0 = absent), and is stored with
+    /// `mark.version + 1`. Answers in the same order.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    fn put_marks(
+        &self,
+        destination: Destination,
+        marks: Vec<(PersonId, Mark)>,
+    ) -> impl Future<Output = Result<Vec<Commit>, StoreError>> + Send;
+
+    /// Sets wakes, each replacing the one for the same person and reason.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    fn set_wakes(&self, wakes: Vec<Wake>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Wakes that are due by `now`, earliest first, at most `limit`. May lag behind writes (it reads an index).
+    ///
+    /// # Errors
+    /// As [`Store::find`].
+    fn due_wakes(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<Wake>, StoreError>> + Send;
+
+    /// Removes a wake, unless it has been set to another time meanwhile.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    fn clear_wakes(&self, wakes: Vec<Wake>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Writes outcomes; one for the same event and stage is replaced. Kept for [`HISTORY_KEPT`].
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    fn record(&self, records: Vec<Record>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// All outcomes of one event, by stage. Expired ones are left out.
+    ///
+    /// # Errors
+    /// As [`Store::find`].
+    fn history(&self, event: &EventId, now: Timestamp) -> impl Future<Output = Result<Vec<Record>, StoreError>> + Send;
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct StoreError {
+    /// What was being done, in the words of this trait.
+    pub doing: &'static str,
+    pub message: String,
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the store failed to {}: {}", self.doing, self.message)
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+// ---------------------------------------------------------------------------------------------------- destinations
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Destination {
+    Customerio,
+    Intercom,
+}
+
+impl Destination {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Customerio => "customerio",
+            Self::Intercom => "intercom",
+        }
+    }
+}
+
+/// How a person may be found at a destination, best first. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    pub ids: Vec<(IdKind, String)>,
+}
+
+/// What looking for a profile gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProfileLookUp {
+    /// It exists; this is the destination's own stable id.
+    Found(String),
+    Absent,
+    /// Several profiles match: choose none.
+    Ambiguous,
+    /// Nobody can be asked (no key for it): address by this identifier and trust nothing.
+    Unverified(IdKind, String),
+    Failed(Outcome),
+}
+
+/// How a write names the profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProfileRef {
+    Own(String),
+    By(IdKind, String),
+}
+
+/// One thing to write at Customer.io.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CustomerioWrite {
+    /// Absolute values, update only. `timestamp` in unix seconds orders it against other writes.
+    Attributes { profile: ProfileRef, timestamp: i64, attributes: crate::event::Attributes },
+    /// `id` makes a repeat harmless.
+    Track { profile: ProfileRef, action: crate::job::CustomerioAction },
+}
+
+/// The Customer.io connector, as the send step sees it.
+pub trait Customerio: Send + Sync {
+    /// Looks for these profiles, in as few calls as the vendor allows. Answers in the same order.
+    fn find_profiles(&self, people: &[Address]) -> impl Future<Output = Vec<ProfileLookUp>> + Send;
+
+    /// Writes these in order, in as few calls as the vendor allows. Answers in the same order.
+    fn write(&self, writes: &[CustomerioWrite]) -> impl Future<Output = Vec<Outcome>> + Send;
+
+    /// How long the connector wants to be left alone (its breaker is open), if at all.
+    fn pause(&self, now: Timestamp) -> Option<Span>;
+}
+
+/// The Intercom connector, as the look-up step sees it.
+pub trait IntercomLookUps: Send + Sync {
+    /// Asks, and answers as events; `asked_by` makes their ids, so that a repeated answer is the same event.
+    fn look_up(
+        &self,
+        workspace: &Workspace,
+        question: &LookUp,
+        asked_by: &EventId,
+        now: Timestamp,
+    ) -> impl Future<Output = LookedUp> + Send;
+
+    /// As [`Customerio::pause`].
+    fn pause(&self, now: Timestamp) -> Option<Span>;
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LookedUp {
+    pub outcome: Outcome,
+    pub events: Vec<Event>,
+}

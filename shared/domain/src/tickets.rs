@@ -1,0 +1,635 @@
+//! What is known of one support ticket, as registers that only move forward.
+//!
+//! Intercom promises no order and repeats itself, and its times are whole seconds. So nothing here counts or remembers "the
+//! last webhook": each ticket keeps, for the conversation and for the Intercom ticket that may share its id, the latest
+//! evidence of being open and the latest evidence of being closed. Each is a maximum; maxima do not care in which order
+//! or how often they are taken. Whether the ticket is open is then a function of these.
+//!
+//! This module knows nothing of people, time of day, routes or vendor JSON.
+
+use crate::event::Value;
+use crate::id::EventId;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Intercom's id of the conversation, which its ticket shares.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TicketId(String);
+
+impl TicketId {
+    /// `None` for an empty id or one over 64 characters, or with anything but letters, digits, `-` and `_`.
+    pub fn new(text: &str) -> Option<Self> {
+        let fits = !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TicketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What one notification says about a ticket, for one of its people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TicketReport {
+    pub ticket: TicketId,
+    /// What the notification is about. Routes hang on it; the state never does.
+    pub fact: TicketFact,
+    /// The states seen in the payload; empty where it carried none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<Sighting>,
+    /// When the ticket was opened, by its own account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<StartedBy>,
+    /// Only Intercom tickets have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Audience>,
+    /// Name of the ticket type, where the payload has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket_type: Option<String>,
+    /// Attributes of the conversation or ticket, flat, for the category and for routes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, Value>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum TicketFact {
+    Opened,
+    Replied {
+        by: Author,
+    },
+    Snoozed,
+    Closed,
+    Reopened,
+    Prioritised,
+    Tagged {
+        tag: String,
+    },
+    Rated {
+        score: u8,
+    },
+    /// The contact has been made part of it.
+    Attached,
+    /// The contact is no longer part of it.
+    Detached,
+    Deleted,
+    /// Anything else that showed us the state.
+    Updated,
+    /// We asked, and this is what it was.
+    ReRead,
+}
+
+impl TicketFact {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Opened => "ticket_opened",
+            Self::Replied { .. } => "ticket_replied",
+            Self::Snoozed => "ticket_snoozed",
+            Self::Closed => "ticket_closed",
+            Self::Reopened => "ticket_reopened",
+            Self::Prioritised => "ticket_prioritised",
+            Self::Tagged { .. } => "ticket_tagged",
+            Self::Rated { .. } => "ticket_rated",
+            Self::Attached => "ticket_contact_attached",
+            Self::Detached => "ticket_contact_detached",
+            Self::Deleted => "ticket_deleted",
+            Self::Updated => "ticket_updated",
+            Self::ReRead => "ticket_re_read",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Author {
+    Customer,
+    Teammate,
+    Bot,
+}
+
+/// Who began the conversation (`source.delivered_as`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartedBy {
+    Customer,
+    Teammate,
+    /// A campaign, a bot or a workflow.
+    Automation,
+}
+
+/// Whom an Intercom ticket type is for (`ticket.category`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    Customer,
+    BackOffice,
+    Tracker,
+}
+
+/// Declared calm to hot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    None,
+    Low,
+    Medium,
+    High,
+    Urgent,
+}
+
+impl Priority {
+    pub const ALL: [Self; 5] = [Self::None, Self::Low, Self::Medium, Self::High, Self::Urgent];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Urgent => "urgent",
+        }
+    }
+
+    /// Reads our own word for it, as it stands in the configuration.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.as_str() == text)
+    }
+}
+
+/// One register's state as a payload showed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    pub register: Register,
+    pub state: State,
+    /// Time in the item (`updated_at`), whole seconds.
+    pub at: Timestamp,
+    /// Numeric id of the part that caused the notification, which grows with time; 0 where the payload has none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub part: u64,
+    #[serde(default, skip_serializing_if = "Evidence::is_plain")]
+    pub evidence: Evidence,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Register {
+    Conversation,
+    Ticket,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Open,
+    /// Still waiting for us: counts as open.
+    Snoozed,
+    Closed,
+}
+
+/// How much a sighting proves when seconds and part ids cannot decide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// The payload happened to show the state.
+    #[default]
+    Plain,
+    /// The causing part itself made the change to this state.
+    Cause,
+    /// We asked afterwards.
+    ReRead,
+}
+
+impl Evidence {
+    fn is_plain(&self) -> bool {
+        *self == Self::Plain
+    }
+}
+
+// ------------------------------------------------------------------------------------------------ what is kept
+
+/// Orders evidence of the same thing: time in the item, then part id, then how much it proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Stamp(Timestamp, #[serde(default)] u64, #[serde(default)] Evidence);
+
+impl Stamp {
+    pub fn at(self) -> Timestamp {
+        self.0
+    }
+}
+
+/// The latest evidence for either side of one register.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sides {
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    open: Option<Stamp>,
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    closed: Option<Stamp>,
+    /// Latest evidence that the state *became* open then, and was not merely still so.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    reopened: Option<Stamp>,
+}
+
+/// What a register's two sides come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    Unknown,
+    /// Became open at `since` or, where that is the stamp of a closure, some time after it.
+    Open {
+        since: Option<Stamp>,
+        sure: bool,
+    },
+    Closed {
+        at: Stamp,
+    },
+}
+
+impl Sides {
+    fn see(&mut self, state: State, stamp: Stamp) {
+        match state {
+            State::Open => {
+                self.open = self.open.max(Some(stamp));
+                if stamp.2 == Evidence::Cause {
+                    self.reopened = self.reopened.max(Some(stamp));
+                }
+            }
+            // Putting a conversation to sleep does not begin anything.
+            State::Snoozed => self.open = self.open.max(Some(stamp)),
+            State::Closed => self.closed = self.closed.max(Some(stamp)),
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.open = self.open.max(other.open);
+        self.closed = self.closed.max(other.closed);
+        self.reopened = self.reopened.max(other.reopened);
+    }
+
+    fn read(&self) -> Reading {
+        match (self.open, self.closed) {
+            (None, None) => Reading::Unknown,
+            (Some(_), None) => Reading::Open { since: self.reopened, sure: true },
+            (None, Some(closed)) => Reading::Closed { at: closed },
+            (Some(open), Some(closed)) => match later(open, closed) {
+                Later::Open { sure } => Reading::Open { since: self.reopened.max(Some(closed)), sure },
+                Later::Closed => Reading::Closed { at: closed },
+            },
+        }
+    }
+
+    fn last_seen(&self) -> Option<Timestamp> {
+        self.open.max(self.closed).map(Stamp::at)
+    }
+}
+
+enum Later {
+    Open { sure: bool },
+    Closed,
+}
+
+/// Which of the two was later. Where neither seconds nor part ids tell, the causing part does; where nothing does, the
+/// ticket counts as open (the side that mails nobody by mistake) and the conversation is to be read again.
+fn later(open: Stamp, closed: Stamp) -> Later {
+    let by_time = open.0.cmp(&closed.0);
+    let by_part = if open.1 != 0 && closed.1 != 0 { open.1.cmp(&closed.1) } else { std::cmp::Ordering::Equal };
+    match by_time.then(by_part).then(open.2.cmp(&closed.2)) {
+        std::cmp::Ordering::Greater => Later::Open { sure: true },
+        std::cmp::Ordering::Less => Later::Closed,
+        std::cmp::Ordering::Equal => Later::Open { sure: open.2 == Evidence::ReRead },
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ticket {
+    #[serde(rename = "c", default, skip_serializing_if = "is_default")]
+    conversation: Sides,
+    #[serde(rename = "t", default, skip_serializing_if = "is_default")]
+    ticket: Sides,
+    /// The person was part of it / was taken out of it, latest evidence of each.
+    #[serde(rename = "in", default, skip_serializing_if = "Option::is_none")]
+    attached: Option<Stamp>,
+    #[serde(rename = "out", default, skip_serializing_if = "Option::is_none")]
+    detached: Option<Stamp>,
+    #[serde(rename = "del", default, skip_serializing_if = "Option::is_none")]
+    deleted_at: Option<Timestamp>,
+    #[serde(rename = "at", default, skip_serializing_if = "Option::is_none")]
+    opened_at: Option<Timestamp>,
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    priority: Option<(Timestamp, u64, Priority)>,
+    #[serde(rename = "by", default, skip_serializing_if = "Option::is_none")]
+    started_by: Option<StartedBy>,
+    #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
+    audience: Option<Audience>,
+    #[serde(rename = "cat", default, skip_serializing_if = "Option::is_none")]
+    category: Option<(Timestamp, String)>,
+    /// Since when each rule's condition on an open ticket has held: the earliest sighting.
+    #[serde(rename = "w", default, skip_serializing_if = "BTreeMap::is_empty")]
+    window_since: BTreeMap<String, Timestamp>,
+    #[serde(rename = "e", default, skip_serializing_if = "Vec::is_empty")]
+    episodes: Vec<Episode>,
+    /// Episodes that are no longer kept, so that numbers stay.
+    #[serde(rename = "e0", default, skip_serializing_if = "is_zero_u32")]
+    episodes_dropped: u32,
+}
+
+fn is_default(sides: &Sides) -> bool {
+    *sides == Sides::default()
+}
+
+fn is_zero_u32(n: &u32) -> bool {
+    *n == 0
+}
+
+/// From one opening to the end of it. Each edge remembers the event that proved it first: when that event comes again,
+/// after a crash, its consequences are planned again, under the same ids.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Episode {
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    pub opened: Option<Edge>,
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<Edge>,
+    /// It ended otherwise: deleted, the person taken out, or found not to count.
+    #[serde(rename = "x", default, skip_serializing_if = "std::ops::Not::not")]
+    pub dropped: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Edge {
+    #[serde(rename = "e")]
+    pub event: EventId,
+    #[serde(rename = "t")]
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EdgeKind {
+    /// The first opening of a ticket.
+    Opened,
+    Reopened,
+    Resolved,
+}
+
+impl EdgeKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Reopened => "reopened",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// What a ticket comes to for one person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Nothing seen yet but its name.
+    Unknown,
+    Open,
+    Closed {
+        at: Timestamp,
+    },
+    /// Deleted, the person no longer part of it, or not a ticket by the operator's definition.
+    Gone,
+}
+
+/// Which tickets count as "a user's open ticket" (`tickets.count`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counting {
+    pub started_by: Vec<StartedBy>,
+    pub audience: Vec<Audience>,
+}
+
+impl Default for Counting {
+    fn default() -> Self {
+        Self { started_by: vec![StartedBy::Customer], audience: vec![Audience::Customer] }
+    }
+}
+
+/// Episodes kept of one ticket. A crash can only lose the newest; eight leave room for any backlog of redeliveries.
+const EPISODES_KEPT: usize = 8;
+
+impl Ticket {
+    /// Takes in what a report shows. Order and repetition do not matter.
+    pub fn see(&mut self, report: &TicketReport, occurred_at: Timestamp) {
+        for sighting in &report.seen {
+            let stamp = Stamp(sighting.at, sighting.part, sighting.evidence);
+            match sighting.register {
+                Register::Conversation => self.conversation.see(sighting.state, stamp),
+                Register::Ticket => self.ticket.see(sighting.state, stamp),
+            }
+        }
+        let seen_at = report.seen.iter().map(|s| (s.at, s.part)).max().unwrap_or((occurred_at, 0));
+        let evidence = if report.fact == TicketFact::ReRead { Evidence::ReRead } else { Evidence::Plain };
+        match report.fact {
+            TicketFact::Detached => {
+                self.detached = self.detached.max(Some(Stamp(occurred_at, 0, Evidence::ReRead.min(detach_evidence(report)))))
+            }
+            TicketFact::Attached => self.attached = self.attached.max(Some(Stamp(occurred_at, 0, Evidence::Plain))),
+            TicketFact::Deleted => self.deleted_at = earliest(self.deleted_at, Some(occurred_at)),
+            _ => self.attached = self.attached.max(Some(Stamp(seen_at.0, 0, evidence))),
+        }
+        self.opened_at = earliest(self.opened_at, report.opened_at);
+        if let Some(priority) = report.priority {
+            self.priority = self.priority.max(Some((seen_at.0, seen_at.1, priority)));
+        }
+        // Neither of the two ever changes at Intercom; the lesser keeps readers agreed if it should.
+        self.started_by = earliest(self.started_by, report.started_by);
+        self.audience = earliest(self.audience, report.audience);
+    }
+
+    /// Remembers what sort of ticket it is, by the name that the operator's rule gave it.
+    pub fn categorise(&mut self, category: &str, at: Timestamp) {
+        let candidate = Some((at, category.to_owned()));
+        if self.category < candidate {
+            self.category = candidate;
+        }
+    }
+
+    /// Remembers since when a window's condition has held.
+    pub fn hold_window(&mut self, rule: &str, since: Timestamp) {
+        let entry = self.window_since.entry(rule.to_owned()).or_insert(since);
+        *entry = since.min(*entry);
+    }
+
+    pub fn status(&self, counting: &Counting) -> Status {
+        if self.deleted_at.is_some() || !self.counts(counting) || self.detached > self.attached_until_told_otherwise() {
+            return Status::Gone;
+        }
+        match (self.conversation.read(), self.ticket.read()) {
+            (Reading::Unknown, Reading::Unknown) => Status::Unknown,
+            (Reading::Open { .. }, Reading::Unknown | Reading::Open { .. }) | (Reading::Unknown, Reading::Open { .. }) => Status::Open,
+            (Reading::Closed { at }, Reading::Unknown) | (Reading::Unknown, Reading::Closed { at }) => Status::Closed { at: at.at() },
+            // Either end signal closes, whichever came first ...
+            (Reading::Closed { at: a }, Reading::Closed { at: b }) => Status::Closed { at: a.at().min(b.at()) },
+            // ... and only a later transition to open, not a register that merely never closed, opens again.
+            (Reading::Open { since, .. }, Reading::Closed { at }) | (Reading::Closed { at }, Reading::Open { since, .. }) => {
+                if since.is_some_and(|since| since > at) { Status::Open } else { Status::Closed { at: at.at() } }
+            }
+        }
+    }
+
+    /// The webhooks so far cannot tell whether it is open or whether the person is part of it: Intercom must be asked.
+    pub fn needs_re_read(&self, counting: &Counting) -> bool {
+        if self.deleted_at.is_some() || !self.counts(counting) {
+            return false;
+        }
+        let unsure = |sides: &Sides| matches!(sides.read(), Reading::Open { sure: false, .. });
+        unsure(&self.conversation) || unsure(&self.ticket) || self.membership_is_unsure()
+    }
+
+    fn membership_is_unsure(&self) -> bool {
+        match (self.attached, self.detached) {
+            (Some(attached), Some(detached)) => {
+                attached.at() == detached.at() && attached.2 != Evidence::ReRead && detached.2 != Evidence::ReRead
+            }
+            (Some(_) | None, None) | (None, Some(_)) => false,
+        }
+    }
+
+    /// A tie of attaching and detaching counts as attached.
+    fn attached_until_told_otherwise(&self) -> Option<Stamp> {
+        self.attached
+    }
+
+    fn counts(&self, counting: &Counting) -> bool {
+        self.started_by.is_none_or(|by| counting.started_by.contains(&by)) && self.audience.is_none_or(|a| counting.audience.contains(&a))
+    }
+
+    /// Brings the episodes in line with the state and notes `event` as evidence where it is the first.
+    pub fn note_edges(&mut self, status: Status, shows_open: bool, event: &EventId, occurred_at: Timestamp) {
+        match status {
+            Status::Unknown => {}
+            Status::Open => {
+                if self.episodes.last().is_none_or(|e| e.resolved.is_some() || e.dropped) {
+                    let never_opened_before =
+                        self.episodes_dropped == 0 && self.episodes.iter().all(|e| e.opened.is_none() && e.resolved.is_none());
+                    let at = if never_opened_before { self.opened_at.unwrap_or(occurred_at) } else { occurred_at };
+                    self.episodes.push(Episode { opened: Some(Edge { event: event.clone(), at }), resolved: None, dropped: false });
+                }
+            }
+            Status::Closed { at } => {
+                if self.episodes.is_empty() {
+                    self.episodes.push(Episode::default());
+                }
+                let opened_at = self.opened_at.unwrap_or(occurred_at);
+                if let Some(last) = self.episodes.last_mut() {
+                    if last.resolved.is_none() && !last.dropped {
+                        last.resolved = Some(Edge { event: event.clone(), at });
+                    }
+                    // The opening arrived after the end: it happened all the same.
+                    if shows_open && last.opened.is_none() && !last.dropped {
+                        last.opened = Some(Edge { event: event.clone(), at: opened_at });
+                    }
+                }
+            }
+            Status::Gone => {
+                if let Some(last) = self.episodes.last_mut()
+                    && last.resolved.is_none()
+                {
+                    last.dropped = true;
+                }
+            }
+        }
+        while self.episodes.len() > EPISODES_KEPT {
+            self.episodes.remove(0);
+            self.episodes_dropped += 1;
+        }
+    }
+
+    /// The edges that `event` is the evidence of, with the number of their episode (from 1).
+    pub fn edges_proved_by(&self, event: &EventId) -> Vec<(EdgeKind, u32, &Edge)> {
+        let mut edges = Vec::new();
+        for (number, episode) in (self.episodes_dropped + 1..).zip(&self.episodes) {
+            if let Some(edge) = episode.opened.as_ref().filter(|edge| edge.event == *event) {
+                edges.push((if number == 1 { EdgeKind::Opened } else { EdgeKind::Reopened }, number, edge));
+            }
+            if let Some(edge) = episode.resolved.as_ref().filter(|edge| edge.event == *event) {
+                edges.push((EdgeKind::Resolved, number, edge));
+            }
+        }
+        edges
+    }
+
+    /// Unites two records of one ticket, when two people turn out to be one. The first one's episodes are kept where both
+    /// have any: their edges have been told under the ids that follow from them.
+    pub fn merge(&mut self, other: Self) {
+        self.conversation.merge(other.conversation);
+        self.ticket.merge(other.ticket);
+        self.attached = self.attached.max(other.attached);
+        self.detached = self.detached.max(other.detached);
+        self.deleted_at = earliest(self.deleted_at, other.deleted_at);
+        self.opened_at = earliest(self.opened_at, other.opened_at);
+        self.priority = self.priority.max(other.priority);
+        self.started_by = earliest(self.started_by, other.started_by);
+        self.audience = earliest(self.audience, other.audience);
+        if self.category < other.category {
+            self.category = other.category;
+        }
+        for (rule, since) in other.window_since {
+            self.hold_window(&rule, since);
+        }
+        if self.episodes.is_empty() {
+            self.episodes = other.episodes;
+            self.episodes_dropped = other.episodes_dropped;
+        }
+    }
+
+    pub fn opened_at(&self) -> Option<Timestamp> {
+        self.opened_at.or_else(|| [self.conversation.open, self.ticket.open].into_iter().flatten().map(Stamp::at).min())
+    }
+
+    pub fn priority(&self) -> Option<Priority> {
+        self.priority.map(|(_, _, p)| p)
+    }
+
+    pub fn category(&self) -> Option<&str> {
+        self.category.as_ref().map(|(_, name)| name.as_str())
+    }
+
+    pub fn window_since(&self) -> &BTreeMap<String, Timestamp> {
+        &self.window_since
+    }
+
+    pub fn episodes(&self) -> &[Episode] {
+        &self.episodes
+    }
+
+    pub fn is_deleted(&self) -> bool {
+        self.deleted_at.is_some()
+    }
+
+    /// When it was last heard of.
+    pub fn last_seen(&self) -> Option<Timestamp> {
+        let detached = self.detached.map(Stamp::at);
+        self.conversation.last_seen().max(self.ticket.last_seen()).max(self.deleted_at).max(detached)
+    }
+}
+
+/// A detachment that comes with a sighting was found by reading again.
+fn detach_evidence(report: &TicketReport) -> Evidence {
+    if report.seen.iter().any(|s| s.evidence == Evidence::ReRead) { Evidence::ReRead } else { Evidence::Plain }
+}
+
+/// The lesser of those that are known.
+fn earliest<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -404,3 +404,19 @@ pub struct LookedUp {
     pub outcome: Outcome,
     pub events: Vec<Event>,
 }
+
+// ---------------------------------------------------------------------------------------------------- sources
+
+/// What an authentic webhook came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Received {
+    Events(Vec<Event>),
+    /// Understood, and nothing for us: a ping, a topic that we do not know or do not use. The word is for a counter.
+    Ignored(String),
+    /// Authentic, but we cannot use it. It is parked with the reason, so that nothing is lost.
+    Unusable(String),
+}
+
+/// The signature is missing or wrong. Says no more than that, to the sender and to the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unauthorized;

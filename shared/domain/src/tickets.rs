@@ -437,12 +437,19 @@ impl Ticket {
         let seen_at = report.seen.iter().map(|s| (s.at, s.part)).max().unwrap_or((occurred_at, 0));
         let evidence = if report.fact == TicketFact::ReRead { Evidence::ReRead } else { Evidence::Plain };
         match report.fact {
-            TicketFact::Detached => {
-                self.detached = self.detached.max(Some(Stamp(occurred_at, 0, Evidence::ReRead.min(detach_evidence(report)))))
-            }
+            TicketFact::Detached => self.detached = self.detached.max(Some(Stamp(occurred_at, 0, detach_evidence(report)))),
             TicketFact::Attached => self.attached = self.attached.max(Some(Stamp(occurred_at, 0, Evidence::Plain))),
-            TicketFact::Deleted => self.deleted_at = earliest(self.deleted_at, Some(occurred_at)),
-            _ => self.attached = self.attached.max(Some(Stamp(seen_at.0, 0, evidence))),
+            TicketFact::Deleted => self.delete(occurred_at),
+            TicketFact::Opened
+            | TicketFact::Replied { .. }
+            | TicketFact::Snoozed
+            | TicketFact::Closed
+            | TicketFact::Reopened
+            | TicketFact::Prioritised
+            | TicketFact::Tagged { .. }
+            | TicketFact::Rated { .. }
+            | TicketFact::Updated
+            | TicketFact::ReRead => self.attached = self.attached.max(Some(Stamp(seen_at.0, 0, evidence))),
         }
         self.opened_at = earliest(self.opened_at, report.opened_at);
         if let Some(priority) = report.priority {
@@ -451,6 +458,11 @@ impl Ticket {
         // Neither of the two ever changes at Intercom; the lesser keeps readers agreed if it should.
         self.started_by = earliest(self.started_by, report.started_by);
         self.audience = earliest(self.audience, report.audience);
+    }
+
+    /// It is gone for good, whatever comes later.
+    pub fn delete(&mut self, at: Timestamp) {
+        self.deleted_at = earliest(self.deleted_at, Some(at));
     }
 
     /// Remembers what sort of ticket it is, by the name that the operator's rule gave it.
@@ -468,7 +480,7 @@ impl Ticket {
     }
 
     pub fn status(&self, counting: &Counting) -> Status {
-        if self.deleted_at.is_some() || !self.counts(counting) || self.detached > self.attached_until_told_otherwise() {
+        if self.deleted_at.is_some() || !self.counts(counting) || self.detached > self.attached {
             return Status::Gone;
         }
         match (self.conversation.read(), self.ticket.read()) {
@@ -502,12 +514,8 @@ impl Ticket {
         }
     }
 
-    /// A tie of attaching and detaching counts as attached.
-    fn attached_until_told_otherwise(&self) -> Option<Stamp> {
-        self.attached
-    }
-
-    fn counts(&self, counting: &Counting) -> bool {
+    /// Whether the operator's definition of a ticket fits, as far as is known.
+    pub fn counts(&self, counting: &Counting) -> bool {
         self.started_by.is_none_or(|by| counting.started_by.contains(&by)) && self.audience.is_none_or(|a| counting.audience.contains(&a))
     }
 

@@ -5,7 +5,7 @@ use crate::config::{Config, WindowTrigger};
 use crate::event::{Event, Kind};
 use crate::facet;
 use crate::person::{Csat, Person};
-use crate::tickets::{Sighting, State, Status, Ticket, TicketFact, TicketReport};
+use crate::tickets::{Shown, Sighting, State, Status, Ticket, TicketFact, TicketReport};
 use crate::time::{Span, Timestamp};
 
 /// Tickets kept of one person, closed ones included. Beyond it the closed ones that were quiet longest are forgotten.
@@ -96,7 +96,12 @@ fn fold_ticket(person: &mut Person, event: &Event, report: &TicketReport, delete
     }
     hold_windows(ticket, report, config);
     let status = ticket.status(counting);
-    ticket.note_edges(status, report.seen.iter().any(shows_open), &event.id, event.occurred_at);
+    let shown = match (&report.fact, report.seen.iter().any(shows_open)) {
+        (_, false) => Shown::Over,
+        (TicketFact::Opened, true) => Shown::Creation,
+        (_, true) => Shown::Open,
+    };
+    ticket.note_edges(status, shown, &event.id, event.occurred_at);
     match &report.fact {
         TicketFact::Rated { score } => {
             person.rate(Csat { score: *score, at: event.occurred_at });
@@ -144,9 +149,8 @@ fn category(report: &TicketReport, config: &Config) -> Option<String> {
 /// A window opens when the open ticket is first seen with the priority. Judged by what this one report shows, so that
 /// the order of reports does not matter.
 fn hold_windows(ticket: &mut Ticket, report: &TicketReport, config: &Config) {
-    let (Some(priority), Some(seen_at)) = (report.priority, report.seen.iter().filter(|s| shows_open(s)).map(|s| s.at).min()) else {
-        return;
-    };
+    let Some(priority) = report.priority.filter(|_| report.seen.iter().all(shows_open)) else { return };
+    let Some(seen_at) = report.seen.iter().map(|s| s.at).min() else { return };
     for rule in &config.suppress {
         if matches!(&rule.opens_on, WindowTrigger::Priority(hot) if hot.contains(&priority)) {
             ticket.hold_window(&rule.name, seen_at);

@@ -20,9 +20,10 @@ pub struct Person {
     /// This person turned out to be that one. Nothing else here counts any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<PersonId>,
-    /// How many people this one has absorbed. Marks written before the last time do not count.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub merges: u32,
+    /// Records of the same human that this one has taken over, oldest first. Marks written before the last of them do not
+    /// count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absorbed: Vec<PersonId>,
     /// Ids by kind, each with the time at which it was last seen: where one value is wanted, the latest is taken.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ids: BTreeMap<IdKind, BTreeMap<String, Timestamp>>,
@@ -72,10 +73,6 @@ pub struct FacetState {
     pub moved_by: Option<EventId>,
 }
 
-fn is_zero(n: &u32) -> bool {
-    *n == 0
-}
-
 impl Person {
     /// A person first heard of under `first`. The id follows from it, so that two workers who meet a stranger at the same
     /// time make the same person, and one of them is told so.
@@ -86,7 +83,7 @@ impl Person {
             version: 0,
             created_at: now,
             merged_into: None,
-            merges: 0,
+            absorbed: Vec::new(),
             ids: BTreeMap::new(),
             looked_up_at: None,
             tickets: BTreeMap::new(),
@@ -127,7 +124,8 @@ impl Person {
 
     /// Takes over everything of another record of the same human: open tickets united, windows at their latest.
     pub fn absorb(&mut self, other: Self) {
-        self.merges += other.merges + 1;
+        self.absorbed.extend(other.absorbed);
+        self.absorbed.push(other.id);
         self.version = self.version.max(other.version);
         self.created_at = self.created_at.min(other.created_at);
         for (kind, values) in other.ids {

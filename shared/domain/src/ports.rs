@@ -205,9 +205,9 @@ pub struct Mark {
     /// How often in a row no profile was found, or none could be confirmed.
     #[serde(default)]
     pub unconfirmed: u32,
-    /// How often the person had been merged when this was written: after a merge nothing here holds any more.
+    /// How many others the person had absorbed when this was written: after a merge only the timestamp still holds.
     #[serde(default)]
-    pub merges: u32,
+    pub absorbed: usize,
     /// 0 = not stored yet.
     #[serde(default)]
     pub version: u64,

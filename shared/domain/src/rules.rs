@@ -36,10 +36,10 @@ pub struct TicketView<'a> {
     pub resolution_time_hrs: Option<f64>,
     pub episode: u32,
 }
-pub struct Scope;
+pub struct Scope(Option<String>);
 impl Scope {
-    pub fn new(_e: &Event, _p: &PersonView<'_>, _t: Option<&TicketView<'_>>, _n: Timestamp) -> Self {
-        Self
+    pub fn new(_e: &Event, _p: &PersonView<'_>, t: Option<&TicketView<'_>>, _n: Timestamp) -> Self {
+        Self(t.map(|t| t.id.to_owned()))
     }
 }
 impl Routes {
@@ -54,7 +54,11 @@ impl CompiledRoute {
     pub fn name(&self) -> &str {
         &self.name
     }
-    pub fn decide(&self, _s: &Scope) -> Decision {
-        Decision::Take(vec![Rendered { index: 0, name: self.name.clone(), properties: Attributes::new() }])
+    pub fn decide(&self, s: &Scope) -> Decision {
+        Decision::Take(vec![Rendered {
+            index: 0,
+            name: self.name.clone(),
+            properties: s.0.iter().map(|t| ("ticket_id".to_owned(), t.clone().into())).collect(),
+        }])
     }
 }

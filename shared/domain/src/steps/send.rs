@@ -107,7 +107,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
         let now = self.clock.now();
         let mut known: BTreeMap<PersonId, (Person, Mark)> = BTreeMap::new();
         let mut wanted: Vec<PersonId> = incoming.iter().map(|i| i.job.person.clone()).collect();
-        // One round trip, and one more for each step of a merge that a job was overtaken by.
+        // One round trip, and one more where a merge has to be followed, in either direction.
         for _ in 0..8 {
             wanted.sort();
             wanted.dedup();
@@ -116,13 +116,17 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                 break;
             }
             let read = self.store.with_marks(Destination::Customerio, &wanted).await?;
-            wanted = read.values().filter_map(|(p, _)| p.merged_into.clone()).collect();
+            wanted = read.values().flat_map(|(person, mark)| neighbours(person, mark)).collect();
             known.extend(read);
         }
         let mut targets: BTreeMap<PersonId, Target> = BTreeMap::new();
         for (index, Incoming { job, .. }) in incoming.iter().enumerate() {
             let mut id = &job.person;
-            while let Some(next) = known.get(id).and_then(|(p, _)| p.merged_into.as_ref()) {
+            let mut left_open = false;
+            while let Some((person, mark)) = known.get(id) {
+                let Some(next) = &person.merged_into else { break };
+                // A write for the absorbed record may have landed after the survivor's.
+                left_open |= mark.dirty;
                 id = next;
             }
             let Some((person, mark)) = known.get(id) else {
@@ -130,21 +134,32 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                 continue;
             };
             let target = targets.entry(id.clone()).or_insert_with(|| {
-                // After a merge the survivor may live in another profile, and nothing of the old mark can be trusted.
-                let mark = if mark.merges == person.merges { mark.clone() } else { forget(mark, person) };
-                let facet = facet::render(person, self.config, now).filter(|f| mark.dirty || mark.facet_hash.as_ref() != Some(&f.hash));
+                let mark = if mark.absorbed == person.absorbed.len() { mark.clone() } else { forget(mark, person) };
                 Target {
                     person: person.clone(),
                     mark,
                     jobs: Vec::new(),
-                    facet,
+                    facet: None,
                     profile: Err(Outcome::blocked("no_identity")),
                     learnt: false,
                 }
             });
-            match &job.work {
-                Work::CustomerioFacet { .. } if target.facet.is_none() => outcomes[index] = Some(Outcome::skipped("already_there")),
-                Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::IntercomLookUp(_) => target.jobs.push(index),
+            target.mark.dirty |= left_open;
+            target.jobs.push(index);
+        }
+        for target in targets.values_mut() {
+            let Target { person, mark, .. } = target;
+            let absorbed = person.absorbed.iter().filter_map(|id| known.get(id)).map(|(_, mark)| mark.last_timestamp);
+            mark.last_timestamp = absorbed.fold(mark.last_timestamp, i64::max);
+            target.facet = facet::render(person, self.config, now).filter(|f| mark.dirty || mark.facet_hash.as_ref() != Some(&f.hash));
+            if target.facet.is_none() {
+                target.jobs.retain(|index| match &incoming[*index].job.work {
+                    Work::CustomerioFacet { .. } => {
+                        outcomes[*index] = Some(Outcome::skipped("already_there"));
+                        false
+                    }
+                    Work::Customerio(_) | Work::IntercomLookUp(_) => true,
+                });
             }
         }
         Ok(targets.into_values().filter(|t| !t.jobs.is_empty()).collect())
@@ -309,11 +324,22 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
         let answers: Vec<Outcome> =
             writes.iter().map(|_| answer.next().unwrap_or_else(|| Outcome::retry(Span::ZERO, "no_answer"))).collect();
 
+        // Look once more: whoever has been merged away meanwhile may have been written over their survivor. Their mark stays
+        // open, and the job, coming again, finds it so.
+        let written: Vec<PersonId> =
+            plan.iter().filter(|(_, _, facet_at, _)| facet_at.is_some()).map(|(t, ..)| t.person.id.clone()).collect();
+        let since = if written.is_empty() { BTreeMap::new() } else { self.store.with_marks(Destination::Customerio, &written).await? };
+
         let now = self.clock.now();
         let mut confirmed = Vec::new();
         let mut wakes = Vec::new();
         for (target, verified, facet_at, events_at) in &plan {
-            let facet_outcome = facet_at.map_or(Outcome::Done, |at| answers[at].clone());
+            let merged = since.get(&target.person.id).is_some_and(|(person, _)| person.merged_into.is_some());
+            let facet_outcome = match facet_at {
+                Some(_) if merged => Outcome::retry(OVERLAP_AGAIN, "merged_meanwhile"),
+                Some(at) => answers[*at].clone(),
+                None => Outcome::Done,
+            };
             for (index, range) in events_at {
                 let job = &incoming[*index].job;
                 outcomes[*index] = Some(match &job.work {
@@ -411,9 +437,20 @@ fn set(outcomes: &mut [Option<Outcome>], jobs: &[usize], outcome: &Outcome) {
     }
 }
 
-/// A mark of which only the clock remains, for a person who has been merged since.
+/// A mark of which only the timestamp remains, for a person who has absorbed another since: they may live in the other's
+/// profile now.
 fn forget(mark: &Mark, person: &Person) -> Mark {
-    Mark { last_timestamp: mark.last_timestamp, version: mark.version, merges: person.merges, dirty: true, ..Mark::default() }
+    Mark { last_timestamp: mark.last_timestamp, version: mark.version, absorbed: person.absorbed.len(), dirty: true, ..Mark::default() }
+}
+
+/// Records of the same human whose marks matter too: the one that goes on, or those just taken over, whose writes carried
+/// timestamps that ours have to exceed.
+fn neighbours(person: &Person, mark: &Mark) -> Vec<PersonId> {
+    match &person.merged_into {
+        Some(survivor) => std::iter::once(survivor.clone()).collect(),
+        None if mark.absorbed != person.absorbed.len() || mark.dirty => person.absorbed.clone(),
+        None => Vec::new(),
+    }
 }
 
 fn address(person: &Person, config: &Config) -> Address {

@@ -1,6 +1,6 @@
 //! Asks Intercom what a webhook left open; the answer goes back to the beginning of the road, as events.
 
-use super::{GIVE_UP_AFTER, MALFORMED_AGAIN, Parked, back_off, close, record, retry_all};
+use super::{GIVE_UP_AFTER, MALFORMED_AGAIN, Parked, back_off, close, malformed, record, retry_all};
 use crate::event::{Event, IdKind, Identifier, Kind, Source, event_id};
 use crate::job::{Job, LookUp, Work, event_message};
 use crate::outcome::{Outcome, Reason};
@@ -34,7 +34,12 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, V: IntercomLookUps> LookUps<'_, S,
                     let job = Job { work: Work::IntercomLookUp(question.clone()), event, workspace, person, created_at };
                     jobs.entry(key).or_insert_with(|| (job, question, Vec::new())).2.push(delivery);
                 }
-                Ok(Job { work: Work::CustomerioFacet { .. } | Work::Customerio(_), .. }) | Err(_) => {
+                Ok(Job { work: Work::CustomerioFacet { .. } | Work::Customerio(_), event, .. }) => {
+                    tracing::error!(%event, "a job for another destination; it goes to the dead letters");
+                    done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
+                }
+                Err(error) => {
+                    malformed(&delivery, &error);
                     done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
                 }
             }
@@ -75,7 +80,10 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, V: IntercomLookUps> LookUps<'_, S,
         };
         match closed {
             Ok(()) => deliveries.into_iter().map(|d| (d.id, Disposition::Delete)).collect(),
-            Err(_) => retry_all(&deliveries, back_off(receive_count, self.jitter)),
+            Err(error) => {
+                tracing::warn!(event = %job.event, %error, "the answer could not be made durable; the question comes again");
+                retry_all(&deliveries, back_off(receive_count, self.jitter))
+            }
         }
     }
 

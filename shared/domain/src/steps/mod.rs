@@ -88,3 +88,14 @@ async fn send_all<Q: Queue>(queue: &Q, messages: std::collections::BTreeMap<Queu
     let sends = messages.into_iter().map(|(name, messages)| queue.send(name, messages));
     futures::future::try_join_all(sends).await.map(|_| ())
 }
+
+/// The text of a parse error may quote the message; only where it stands is safe to tell.
+fn malformed(delivery: &Delivery, error: &serde_json::Error) {
+    tracing::error!(
+        message = delivery.id,
+        receive_count = delivery.receive_count,
+        line = error.line(),
+        column = error.column(),
+        "a message that is not ours; it goes to the dead letters"
+    );
+}

@@ -3,7 +3,7 @@
 //! A crash anywhere in between is mended by the redelivery: what was written is not written again, and what follows from
 //! the event is planned again under the same ids.
 
-use super::{MALFORMED_AGAIN, Parked, back_off, close, record, send_all};
+use super::{MALFORMED_AGAIN, Parked, back_off, close, malformed, record, send_all};
 use crate::config::Config;
 use crate::event::{Event, IdKind, Identifier, Kind, Workspace};
 use crate::fold::{Folded, fold, move_facet};
@@ -78,6 +78,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
             let jobs: Result<Vec<(QueueName, Message)>, _> =
                 routed.jobs.iter().map(|job| Ok::<_, serde_json::Error>((job.queue(), job.to_message()?))).collect();
             let Ok(jobs) = jobs else {
+                tracing::error!(event = %routed.record.event, "a job could not be written as JSON");
                 done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
                 continue;
             };
@@ -97,6 +98,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
             finished.push((delivery.id, delivery.receive_count));
         }
         let left = self.leave(messages, wakes, records, parked).await;
+        if let Err(error) = &left {
+            tracing::warn!(%error, events = finished.len(), "what follows from these events could not be made durable; they come again");
+        }
         done.extend(finished.into_iter().map(|(id, count)| match left {
             Ok(()) => (id, Disposition::Delete),
             Err(_) => (id, Disposition::Retry(back_off(count, self.jitter))),
@@ -123,10 +127,19 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let mut results = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             let result = match serde_json::from_str::<Event>(&delivery.body) {
-                Err(_) => Err(MALFORMED_AGAIN),
+                Err(error) => {
+                    malformed(&delivery, &error);
+                    Err(MALFORMED_AGAIN)
+                }
                 Ok(event) => self.event(&event).await.map_err(|trouble| match trouble {
-                    Trouble::Busy => back_off(1, self.jitter),
-                    Trouble::Store(_) => back_off(delivery.receive_count, self.jitter),
+                    Trouble::Busy => {
+                        tracing::warn!(event = %event.id, "others kept writing the same person; the event comes again");
+                        back_off(1, self.jitter)
+                    }
+                    Trouble::Store(error) => {
+                        tracing::warn!(event = %event.id, %error, "the event comes again");
+                        back_off(delivery.receive_count, self.jitter)
+                    }
                 }),
             };
             results.push((delivery, result));

@@ -5,7 +5,7 @@
 //! writes again. Each claim takes a greater `timestamp` than the one before, so that of two writers who overlap the later
 //! claim wins at Customer.io too, which drops what is older than what it has.
 
-use super::{GIVE_UP_AFTER, MALFORMED_AGAIN, Parked, back_off, close, record, retry_all};
+use super::{GIVE_UP_AFTER, MALFORMED_AGAIN, Parked, back_off, close, malformed, record, retry_all};
 use crate::config::Config;
 use crate::event::{IdKind, Identifier, WakeReason};
 use crate::facet::{self, Facet, Summary};
@@ -80,14 +80,24 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
         for delivery in deliveries {
             match serde_json::from_str::<Job>(&delivery.body) {
                 Ok(job @ Job { work: Work::CustomerioFacet { .. } | Work::Customerio(_), .. }) => incoming.push(Incoming { delivery, job }),
-                Ok(Job { work: Work::IntercomLookUp(_), .. }) | Err(_) => done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN))),
+                Ok(Job { work: Work::IntercomLookUp(_), event, .. }) => {
+                    tracing::error!(%event, queue = lane.as_str(), "a job for another destination; it goes to the dead letters");
+                    done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
+                }
+                Err(error) => {
+                    malformed(&delivery, &error);
+                    done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
+                }
             }
         }
         match self.work(&incoming).await {
             Ok(outcomes) => done.extend(self.finish(lane, incoming, outcomes).await),
-            Err(_store_error) => done.extend(
-                incoming.iter().map(|i| (i.delivery.id.clone(), Disposition::Retry(back_off(i.delivery.receive_count, self.jitter)))),
-            ),
+            Err(error) => {
+                tracing::warn!(%error, jobs = incoming.len(), "the jobs come again");
+                done.extend(
+                    incoming.iter().map(|i| (i.delivery.id.clone(), Disposition::Retry(back_off(i.delivery.receive_count, self.jitter)))),
+                );
+            }
         }
         done
     }
@@ -425,7 +435,10 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
             .collect();
         match close(self.store, self.queue, records, parked).await {
             Ok(()) => again.extend(done.into_iter().map(|(id, disposition, _)| (id, disposition))),
-            Err(_) => again.extend(done.into_iter().map(|(id, _, count)| (id, Disposition::Retry(back_off(count, self.jitter))))),
+            Err(error) => {
+                tracing::warn!(%error, "the outcomes could not be written down; the jobs come again");
+                again.extend(done.into_iter().map(|(id, _, count)| (id, Disposition::Retry(back_off(count, self.jitter)))));
+            }
         }
         again
     }

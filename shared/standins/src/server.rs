@@ -126,11 +126,21 @@ fn close() -> Response {
 
 async fn attend(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, BODY_LIMIT_BYTES).await else {
+    let body = to_bytes(body, BODY_LIMIT_BYTES).await;
+    let route = parts.extensions.get::<MatchedPath>().map_or(parts.uri.path(), MatchedPath::as_str).to_owned();
+    let mut record = Recorded::new(
+        desk.clock.now_ms(),
+        parts.method.to_string(),
+        route,
+        &parts.uri,
+        parts.headers.clone(),
+        body.as_ref().cloned().unwrap_or_default(),
+    );
+    let Ok(body) = body else {
+        record.status = Some(StatusCode::PAYLOAD_TOO_LARGE.as_u16());
+        desk.journal.record(record);
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let route = parts.extensions.get::<MatchedPath>().map_or(parts.uri.path(), MatchedPath::as_str).to_owned();
-    let mut record = Recorded::new(desk.clock.now_ms(), parts.method.to_string(), route, &parts.uri, parts.headers.clone(), body.clone());
     let happening = desk.faults.next(parts.uri.path());
     if !happening.latency.is_zero() {
         tokio::time::sleep(happening.latency).await;

@@ -410,7 +410,9 @@ async fn unusable_batches_are_refused_whole() {
         assert_eq!(answer.status, 400, "{body}");
         assert!(answer.json()["errors"][0]["message"].is_string());
     }
-    assert_eq!(t.cio.journal().counter("/api/v2/batch").refused, 7);
+    // More than is read at all.
+    assert_eq!(t.track("/api/v2/batch", vec![b' '; 2 * 1024 * 1024 + 1]).await.status, 413);
+    assert_eq!(t.cio.journal().counter("/api/v2/batch").refused, 8);
 }
 
 #[tokio::test]

@@ -176,30 +176,3 @@ impl Trigger {
         }
     }
 }
-
-// placeholder until merged
-pub const EMBEDDED: &str = "";
-#[derive(Debug)]
-pub struct Problems;
-pub fn check(_: &str, _: &str) -> Result<(Config, crate::rules::Routes), Problems> {
-    let w = |name: &str, opens_on, d| Window { name: name.to_owned(), opens_on, lasts: Span::from_days(d) };
-    let r = |name: &str, on| Route { name: name.to_owned(), on, when: None, actions: vec![] };
-    let c = Config {
-        tickets: Tickets::default(),
-        suppress: vec![
-            w("expansion", WindowTrigger::Priority(vec![Priority::High, Priority::Urgent]), 7),
-            w("renewal", WindowTrigger::CsatAtMost(2), 30),
-            w("adoption", WindowTrigger::Tag("churn-risk".into()), 14),
-        ],
-        customerio: CustomerioConfig::default(),
-        routes: vec![
-            r("support_ticket_opened", Trigger::TicketOpened),
-            r("support_tag_applied", Trigger::TicketTagged),
-            r("csat_score_submitted", Trigger::TicketRated),
-            r("support_ticket_resolved", Trigger::TicketResolved),
-            r("intercom_user_synced", Trigger::PersonCreated),
-        ],
-    };
-    let routes = crate::rules::Routes::compile(&c);
-    Ok((c, routes))
-}

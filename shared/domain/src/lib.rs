@@ -10,5 +10,6 @@ pub mod job;
 pub mod outcome;
 pub mod person;
 pub mod ports;
+pub mod rules;
 pub mod tickets;
 pub mod time;

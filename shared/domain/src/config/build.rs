@@ -29,7 +29,8 @@ const RESERVED_ATTRIBUTES: [&str; 12] = [
     "_timestamp",
 ];
 
-/// As much of the file as can be understood.
+/// As much of the file as can be understood. What is broken may leave a stand-in behind, so that what refers to it is not
+/// called wrong as well; with problems reported, the result goes nowhere.
 pub(super) fn config(root: &Node, problems: &mut Vec<Problem>) -> Config {
     let mut build = Build { problems };
     let mut config =
@@ -41,7 +42,7 @@ pub(super) fn config(root: &Node, problems: &mut Vec<Problem>) -> Config {
     let Some(top) = build.mapping(root, "", &["version", "tickets", "suppress", "customerio", "routes"]) else { return config };
     if let Some((node, path)) = top.require(&mut build, "version", "write `version: 1` at the top") {
         if node.value != Value::Int(1) {
-            build.wrong_type(node, &path, "`1`, the only version there is");
+            build.wrong_type(node, &path, "the number 1, the only version there is");
         }
     }
     if let Some((node, path)) = top.section("tickets") {
@@ -220,9 +221,9 @@ impl Build<'_> {
             let first = given.first().map_or("", |(key, _)| key);
             self.say(node.at, path, format!("`{key}` beside `{first}`: a rule has one beginning; make two rules of it"));
         }
-        let mut triggers =
-            given.into_iter().map(|(key, (node, path))| self.window_trigger(key, node, &path)).collect::<Vec<_>>().into_iter();
-        Some(Window { name: name.clone(), opens_on: triggers.next()??, lasts: lasts? })
+        let triggers: Vec<_> = given.into_iter().map(|(key, (node, path))| self.window_trigger(key, node, &path)).collect();
+        let opens_on = triggers.into_iter().next().flatten().unwrap_or(WindowTrigger::Tag(String::new()));
+        Some(Window { name: name.clone(), opens_on, lasts: lasts.unwrap_or_default() })
     }
 
     fn window_trigger(&mut self, key: &str, node: &Node, path: &str) -> Option<WindowTrigger> {

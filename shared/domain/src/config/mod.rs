@@ -11,7 +11,7 @@ mod yaml;
 
 pub use crate::rules::check;
 pub use problems::{Problem, Problems};
-pub(crate) use problems::{quoted, suggestion};
+pub(crate) use problems::{nearest, quoted, suggestion};
 pub(crate) use routes::MAX_EVENT_NAME_BYTES;
 
 use crate::event::IdKind;

@@ -59,19 +59,20 @@ impl std::error::Error for Problems {}
 /// ` (did you mean …?)` when one of the known names is close to `found`, else the list of them.
 pub(crate) fn suggestion<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    match nearest(found, &known) {
+    match nearest(found, known.iter().copied()) {
         Some(near) => format!(" (did you mean `{near}`?)"),
         None => format!("; known: {}", known.join(", ")),
     }
 }
 
-/// The known name with the fewest slips of the finger from `found`, if few enough for its length.
-fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+/// The known name with the fewest slips of the finger from `found`, if few enough for its length, or the one it begins.
+pub(crate) fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let found = found.to_lowercase();
-    let allowed = (found.chars().count() / 3).clamp(1, 3);
+    let length = found.chars().count();
+    let allowed = (length / 3).clamp(1, 3);
     known
-        .iter()
-        .map(|name| (strsim::osa_distance(&found, name), *name))
+        .into_iter()
+        .map(|name| if length >= 3 && name.starts_with(&found) { (0, name) } else { (strsim::osa_distance(&found, name), name) })
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, _)| *distance <= allowed)
         .map(|(_, name)| name)

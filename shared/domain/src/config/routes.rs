@@ -25,15 +25,11 @@ fn route<'n>(build: &mut Build<'_>, node: &'n Node, path: &str, names: &mut Vec<
     let name = name(build, &fields, names);
     let on = fields.require(build, "on", &format!("say on which event, such as `on: {}`", Trigger::TicketOpened.as_str()));
     let on = on.and_then(|(node, path)| trigger(build, node, &path));
-    let when = fields.get("when").map(|(node, path)| condition(build, node, path));
+    let when = fields.get("when").and_then(|(node, path)| condition(build, node, path));
     let actions = fields.require(build, "do", "a route without an action does nothing; add `do:` with an action, or remove the route");
-    let actions = actions.and_then(|(node, path)| actions_of(build, node, &path));
-    let when = match when {
-        Some(None) => return None,
-        Some(Some(expression)) => Some(expression),
-        None => None,
-    };
-    Some(Route { name: name.unwrap_or_default(), on: on?, when, actions: actions? })
+    let actions = actions.map(|(node, path)| actions_of(build, node, &path));
+    // Without an event nothing can be said about the expressions.
+    Some(Route { name: name.unwrap_or_default(), on: on?, when, actions: actions.unwrap_or_default() })
 }
 
 fn name<'n>(build: &mut Build<'_>, fields: &Fields<'n>, names: &mut Vec<(&'n str, usize)>) -> Option<String> {
@@ -72,15 +68,15 @@ fn condition(build: &mut Build<'_>, node: &Node, path: String) -> Option<Express
     }
 }
 
-fn actions_of(build: &mut Build<'_>, node: &Node, path: &str) -> Option<Vec<ActionTemplate>> {
+fn actions_of(build: &mut Build<'_>, node: &Node, path: &str) -> Vec<ActionTemplate> {
     let Value::List(items) = &node.value else {
         build.wrong_type(node, path, "a list of actions, each beginning with `- customerio.track_event:`");
-        return None;
+        return Vec::new();
     };
     if items.is_empty() {
         build.say(node.at, path, "the list is empty, so the route does nothing; add an action, or remove the route");
     }
-    items.iter().enumerate().map(|(i, item)| action(build, item, &format!("{path}[{i}]"))).collect()
+    items.iter().enumerate().filter_map(|(i, item)| action(build, item, &format!("{path}[{i}]"))).collect()
 }
 
 fn action(build: &mut Build<'_>, node: &Node, path: &str) -> Option<ActionTemplate> {
@@ -88,7 +84,7 @@ fn action(build: &mut Build<'_>, node: &Node, path: &str) -> Option<ActionTempla
         build.wrong_type(node, path, &format!("an action such as `{}:` with its fields below it", ACTIONS[0]));
         return None;
     };
-    let mut actions = entries.iter().map(|entry| named_action(build, entry, &join(path, &entry.key))).collect::<Vec<_>>().into_iter();
+    let actions: Vec<_> = entries.iter().map(|entry| named_action(build, entry, &join(path, &entry.key))).collect();
     if let Some(second) = entries.get(1) {
         build.say(
             second.at,
@@ -102,7 +98,7 @@ fn action(build: &mut Build<'_>, node: &Node, path: &str) -> Option<ActionTempla
     if entries.is_empty() {
         build.say(node.at, path, "an action without a name; known: customerio.track_event");
     }
-    actions.next()?
+    actions.into_iter().next()?
 }
 
 fn named_action(build: &mut Build<'_>, entry: &Entry, path: &str) -> Option<ActionTemplate> {
@@ -120,30 +116,32 @@ fn track_event(build: &mut Build<'_>, node: &Node, path: &str) -> Option<ActionT
     let name = fields
         .require(build, "name", "say what the event is called at Customer.io")
         .and_then(|(node, path)| event_name(build, node, &path));
+    let properties = fields.get("properties").map(|(node, path)| properties(build, node, &path));
+    let name = name.unwrap_or(Template::Literal(serde_json::Value::Null));
+    Some(ActionTemplate::CustomerioTrackEvent { name, properties: properties.unwrap_or_default() })
+}
+
+fn properties(build: &mut Build<'_>, node: &Node, path: &str) -> Vec<(String, Template)> {
+    let Value::Map(entries) = &node.value else {
+        build.wrong_type(node, path, "a mapping from names to values, such as `ticket_id: \"${ticket.id}\"`");
+        return Vec::new();
+    };
     let mut properties = Vec::new();
-    if let Some((node, path)) = fields.get("properties") {
-        let Value::Map(entries) = &node.value else {
-            build.wrong_type(node, &path, "a mapping from names to values, such as `ticket_id: \"${ticket.id}\"`");
-            return None;
-        };
-        for entry in entries {
-            let path = join(&path, &entry.key);
-            if RESERVED_PROPERTIES.contains(&entry.key.as_str()) {
-                let message = format!(
-                    "Customer.io takes {} of an event as an override of the campaign's own; choose another name",
-                    quoted(&entry.key)
-                );
-                build.say(entry.at, &path, message);
-            }
-            if entry.key.trim().is_empty() {
-                build.say(entry.at, &path, "a property without a name");
-            }
-            if let Some(value) = template(build, &entry.node, &path) {
-                properties.push((entry.key.clone(), value));
-            }
+    for entry in entries {
+        let path = join(path, &entry.key);
+        if RESERVED_PROPERTIES.contains(&entry.key.as_str()) {
+            let message =
+                format!("Customer.io takes {} of an event as an override of the campaign's own; choose another name", quoted(&entry.key));
+            build.say(entry.at, &path, message);
+        }
+        if entry.key.trim().is_empty() {
+            build.say(entry.at, &path, "a property without a name; give it one, or remove it");
+        }
+        if let Some(value) = template(build, &entry.node, &path) {
+            properties.push((entry.key.clone(), value));
         }
     }
-    Some(ActionTemplate::CustomerioTrackEvent { name: name?, properties })
+    properties
 }
 
 fn event_name(build: &mut Build<'_>, node: &Node, path: &str) -> Option<Template> {
@@ -192,9 +190,15 @@ fn literal(build: &mut Build<'_>, node: &Node, path: &str) -> Option<serde_json:
             }
             Some(text.text.clone().into())
         }
-        Value::List(items) => items.iter().enumerate().map(|(i, item)| literal(build, item, &format!("{path}[{i}]"))).collect(),
+        // Collected in two steps, so that every item is looked at, and not only those up to the first bad one.
+        Value::List(items) => {
+            let items: Vec<_> = items.iter().enumerate().map(|(i, item)| literal(build, item, &format!("{path}[{i}]"))).collect();
+            items.into_iter().collect()
+        }
         Value::Map(entries) => {
-            entries.iter().map(|entry| Some((entry.key.clone(), literal(build, &entry.node, &join(path, &entry.key))?))).collect()
+            let entries = entries.iter().map(|entry| (entry.key.clone(), literal(build, &entry.node, &join(path, &entry.key))));
+            let entries: Vec<_> = entries.collect();
+            entries.into_iter().map(|(key, value)| Some((key, value?))).collect()
         }
         Value::Broken => None,
     }

@@ -1,7 +1,8 @@
 //! What an expression may speak of, checked before it ever runs: names, functions, and what can be told of types.
 
 use super::{LANGUAGE, is_absence};
-use crate::config::{Config, Expression, Trigger, quoted, suggestion};
+use crate::config::{Config, Expression, Trigger, nearest, quoted, suggestion};
+use crate::tickets::Priority;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, ParseErrors, Program, Value};
 use std::sync::Arc;
@@ -112,10 +113,17 @@ pub(super) fn compile(config: &Config, on: Trigger, expression: &Expression, rol
 /// The first of the parser's complaints; the others mostly follow from it.
 fn syntax(errors: &ParseErrors) -> String {
     let Some(first) = errors.errors.first() else { return "not an expression".to_owned() };
+    if first.msg.contains("Recursion limit") {
+        return "the expression is nested too deeply; simplify it".to_owned();
+    }
     let message = first.msg.strip_prefix("Syntax error: ").unwrap_or(&first.msg);
     let message = message.split(" expecting ").next().unwrap_or(message).replace("'<EOF>'", "the end");
-    format!("not an expression: {message} (character {})", first.pos.1)
+    // What people write who know another language.
+    let hint = HABITS.iter().find(|(habit, _)| message.ends_with(habit)).map_or(String::new(), |(_, ours)| format!("; write `{ours}`"));
+    format!("not an expression: {message}, character {}{hint}", first.pos.1)
 }
+
+const HABITS: [(&str, &str); 6] = [("'='", "=="), ("'= '", "=="), ("'and'", "&&"), ("'or'", "||"), ("'not'", "!"), ("'<>'", "!=")];
 
 struct Reader<'a> {
     config: &'a Config,
@@ -265,8 +273,10 @@ impl Reader<'_> {
         let full = format!("{variable}.{field}");
         let Some((_, _, kind, only)) = FIELDS.into_iter().find(|(owner, name, ..)| *owner == variable && *name == field) else {
             let known: Vec<String> = self.fields_of(variable).collect();
-            let suggestion = suggestion(&full, known.iter().map(String::as_str));
-            self.say(format!("unknown field {}{suggestion}", quoted(&full)));
+            let near = nearest(field, FIELDS.into_iter().filter(|(owner, ..)| *owner == variable).map(|(_, name, ..)| name));
+            let near = near.map(|name| format!("{variable}.{name}")).or_else(|| nearest(field, VARIABLES).map(str::to_owned));
+            let hint = near.map_or_else(|| format!("; known: {}", known.join(", ")), |near| format!(" (did you mean `{near}`?)"));
+            self.say(format!("unknown field {}{hint}", quoted(&full)));
             return Type::Unknown;
         };
         if let Some(only) = only.filter(|only| *only != self.on) {
@@ -321,19 +331,21 @@ impl Reader<'_> {
         let target = call.target.as_deref().map(|target| self.read(target));
         let arguments: Vec<Type> = call.args.iter().map(|argument| self.read(argument)).collect();
         match call.func_name.as_str() {
-            operators::EQUALS | operators::NOT_EQUALS => {
-                self.comparable(&arguments);
-                Type::Bool
-            }
-            operators::LOGICAL_AND
-            | operators::LOGICAL_OR
-            | operators::LOGICAL_NOT
-            | operators::NOT_STRICTLY_FALSE
+            operators::EQUALS
+            | operators::NOT_EQUALS
             | operators::GREATER
             | operators::GREATER_EQUALS
             | operators::LESS
-            | operators::LESS_EQUALS
-            | operators::IN => Type::Bool,
+            | operators::LESS_EQUALS => {
+                self.comparable(&arguments);
+                self.known_words(&call.args);
+                Type::Bool
+            }
+            operators::IN => {
+                self.known_words(&call.args);
+                Type::Bool
+            }
+            operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT | operators::NOT_STRICTLY_FALSE => Type::Bool,
             operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO | operators::NEGATE => Type::Number,
             // Of two numbers, texts or lists.
             operators::ADD => arguments.into_iter().find(|kind| *kind != Type::Unknown).unwrap_or(Type::Unknown),
@@ -350,7 +362,34 @@ impl Reader<'_> {
             && left != right
             && ![*left, *right].iter().any(|side| matches!(side, Type::Unknown | Type::Null))
         {
-            self.say(format!("this compares {} with {}; they are never equal", left.name(), right.name()));
+            self.say(format!("this compares {} with {}; compare like with like", left.name(), right.name()));
+        }
+    }
+
+    /// A field with a fixed set of words, compared with a word outside of it, or with a list that holds one.
+    fn known_words(&mut self, sides: &[IdedExpr]) {
+        let Some((field, words)) = sides.iter().find_map(|side| {
+            let field = self.dotted(side)?.join(".");
+            words_of(&field).map(|words| (field, words))
+        }) else {
+            return;
+        };
+        let mut literals = Vec::new();
+        for side in sides {
+            match &side.expr {
+                Expr::List(list) => literals.extend(list.elements.iter().filter_map(text_literal)),
+                Expr::Literal(_) => literals.extend(text_literal(side)),
+                Expr::Call(_)
+                | Expr::Comprehension(_)
+                | Expr::Ident(_)
+                | Expr::Map(_)
+                | Expr::Select(_)
+                | Expr::Struct(_)
+                | Expr::Unspecified => {}
+            }
+        }
+        for literal in literals.into_iter().filter(|literal| !words.contains(literal)) {
+            self.say(format!("`{field}` is never {}{}", quoted(literal), suggestion(literal, words.iter().copied())));
         }
     }
 
@@ -416,5 +455,29 @@ impl Reader<'_> {
         self.loops -= 1;
         // `exists_one` counts first and compares in the end; the others end as they begin.
         if end == Type::Unknown { start } else { end }
+    }
+}
+
+fn text_literal(expression: &IdedExpr) -> Option<&str> {
+    match &expression.expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
+        Expr::Literal(_)
+        | Expr::Call(_)
+        | Expr::Comprehension(_)
+        | Expr::Ident(_)
+        | Expr::List(_)
+        | Expr::Map(_)
+        | Expr::Select(_)
+        | Expr::Struct(_)
+        | Expr::Unspecified => None,
+    }
+}
+
+/// All that a field can be, where that is a fixed set.
+fn words_of(field: &str) -> Option<Vec<&'static str>> {
+    match field {
+        "ticket.priority" | "person.open_ticket_priority" => Some(Priority::ALL.map(Priority::as_str).to_vec()),
+        "event.replied_by" => Some(vec!["customer", "teammate", "bot"]),
+        _ => None,
     }
 }

@@ -187,11 +187,7 @@ impl Reader<'_> {
 
     /// Of the value that comes next: `routes[0].on`.
     fn path(&self) -> String {
-        self.open.iter().fold(String::new(), |path, open| match (&open.node.value, &open.key) {
-            (Value::List(items), _) => format!("{path}[{}]", items.len()),
-            (_, Some((key, _))) => join(&path, key),
-            (_, None) => path,
-        })
+        path_of(&self.open)
     }
 
     fn count(&mut self, more: usize, at: Position) -> Result<(), Problem> {
@@ -219,7 +215,6 @@ impl Reader<'_> {
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
-        let path = self.path();
         let Some(parent) = self.open.last_mut() else {
             self.root = Some(node);
             return;
@@ -228,25 +223,24 @@ impl Reader<'_> {
             (Value::Map(entries), Some((key, key_at))) => match entries.iter().find(|entry| entry.key == key) {
                 Some(first) => {
                     let message = format!("{} was given before, on line {}; keep one of the two", quoted(&key), first.at.line);
+                    let path = join(&self.path(), &key);
                     self.problems.push(key_at.problem(&path, message));
                 }
                 None => entries.push(Entry { key, at: key_at, node }),
             },
             (Value::Map(_), None) => {
-                let key = match node.value {
-                    Value::Text(text) => text.text,
-                    Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
-                        let described = node.value.describe();
-                        self.problems.push(at.problem(&path, format!("{described} cannot be a key; put it in quotes")));
-                        described
+                let fix = match &node.value {
+                    Value::Text(text) => {
+                        parent.key = Some((text.text.clone(), at));
+                        return;
                     }
-                    Value::List(_) | Value::Map(_) | Value::Broken => {
-                        let described = node.value.describe();
-                        self.problems.push(at.problem(&path, format!("{described} cannot be a key; in a value, `{{` and `[` need quotes")));
-                        described
-                    }
+                    Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => "put it in quotes",
+                    Value::List(_) | Value::Map(_) | Value::Broken => "in a value, `{` and `[` need quotes",
                 };
-                parent.key = Some((key, at));
+                let described = node.value.describe();
+                parent.key = Some((described.clone(), at));
+                let path = self.open.split_last().map_or_else(String::new, |(_, outer)| path_of(outer));
+                self.problems.push(at.problem(&path, format!("{described} cannot be a key; {fix}")));
             }
             (Value::List(items), _) => items.push(node),
             (Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::Broken, _) => {}
@@ -274,6 +268,15 @@ impl Reader<'_> {
 /// The path of a key under `path`.
 pub(super) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// Of what comes next in the innermost of these.
+fn path_of(open: &[Open]) -> String {
+    open.iter().fold(String::new(), |path, open| match (&open.node.value, &open.key) {
+        (Value::List(items), _) => format!("{path}[{}]", items.len()),
+        (_, Some((key, _))) => join(&path, key),
+        (_, None) => path,
+    })
 }
 
 /// The parser's own words, with the one mistake that everybody makes explained.

@@ -129,7 +129,13 @@ impl VariableResolver for Scope<'_> {
                 hours.map_or_else(null, |hours| CowVal::owned(CelDouble::from((hours * 100.0).round() / 100.0)))
             }
             "ticket.episode" => number(self.ticket.map(|ticket| i64::from(ticket.episode))),
-            _ => return None,
+            // Most routes want a few of many attributes: those are handed over one by one. What is not found here is looked for in
+            // the whole map, where its absence becomes the right error.
+            _ => {
+                let name = variable.strip_prefix("event.attributes.").filter(|name| !name.contains('.'))?;
+                let value = self.event_attributes()?.get(name).filter(|value| !value.is_null())?;
+                CowVal::Owned(from_json(value))
+            }
         };
         Some(value)
     }

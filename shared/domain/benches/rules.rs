@@ -69,7 +69,7 @@ fn main() {
     decide("shipped, ticket rated, 2 properties", &shipped, Trigger::TicketRated, &ticket(TicketFact::Rated { score: 2 }));
     decide("shipped, ticket resolved, 2 properties", &shipped, Trigger::TicketResolved, &ticket(TicketFact::Closed));
     let created = event(Kind::PersonCreated(Profile { attributes: profile }));
-    decide("shipped, person created, 3 of 52 attributes", &shipped, Trigger::PersonCreated, &created);
+    decide("shipped, person created, 3 of 52 attributes, 1 absent", &shipped, Trigger::PersonCreated, &created);
     decide("large route, condition and 10 properties", &large, Trigger::TicketRated, &ticket(TicketFact::Rated { score: 2 }));
     decide("large route, condition not met", &large, Trigger::TicketRated, &ticket(TicketFact::Rated { score: 5 }));
 }
@@ -110,9 +110,9 @@ fn event(kind: Kind) -> Event {
     Event { id, source: Source::Intercom, workspace, occurred_at: at, received_at: at, ids: Vec::new(), person: None, origin: None, kind }
 }
 
-/// The median of 20 rounds of 10 ms each.
+/// The best of 20 rounds of 10 ms each: what else the machine does only ever makes it slower.
 fn per_run<T>(mut run: impl FnMut() -> T) -> Duration {
-    let mut rounds: Vec<Duration> = (0..20)
+    (0..20)
         .map(|_| {
             let start = Instant::now();
             let mut runs = 0;
@@ -122,7 +122,6 @@ fn per_run<T>(mut run: impl FnMut() -> T) -> Duration {
             }
             start.elapsed() / runs
         })
-        .collect();
-    rounds.sort();
-    rounds[rounds.len() / 2]
+        .min()
+        .unwrap_or_default()
 }

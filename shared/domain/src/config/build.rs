@@ -1,4 +1,4 @@
-//! Value tree to typed configuration: everything but the routes, which are in [`super::routes`].
+//! Value tree to typed configuration: everything but the routes, which are in `routes`.
 //!
 //! Nothing here stops at the first problem: what cannot be read is reported and left out, and the reading goes on.
 
@@ -40,10 +40,10 @@ pub(super) fn config(root: &Node, problems: &mut Vec<Problem>) -> Config {
         return config;
     }
     let Some(top) = build.mapping(root, "", &["version", "tickets", "suppress", "customerio", "routes"]) else { return config };
-    if let Some((node, path)) = top.require(&mut build, "version", "write `version: 1` at the top") {
-        if node.value != Value::Int(1) {
-            build.wrong_type(node, &path, "the number 1, the only version there is");
-        }
+    if let Some((node, path)) = top.require(&mut build, "version", "write `version: 1` at the top")
+        && node.value != Value::Int(1)
+    {
+        build.wrong_type(node, &path, "the number 1, the only version there is");
     }
     if let Some((node, path)) = top.section("tickets") {
         config.tickets = build.tickets(node, &path);

@@ -1,6 +1,6 @@
 //! What the user wrote in `trefoil.yaml`, parsed and checked once. Only these types reach the steps.
 //!
-//! File → tree of values with positions ([`yaml`]) → typed configuration ([`build`], [`routes`]). All problems of a file are
+//! File → tree of values with positions (`yaml`) → typed configuration (`build`, `routes`). All problems of a file are
 //! reported at once. Expressions stay text here: only [`crate::rules`] understands them, so that what merely needs the
 //! settings does not carry an expression language.
 

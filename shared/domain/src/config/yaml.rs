@@ -126,6 +126,8 @@ struct Open {
     anchor: usize,
     /// In a mapping: the key whose value comes next.
     key: Option<(String, Position)>,
+    /// In a mapping: the line of each key so far.
+    lines: HashMap<String, usize>,
 }
 
 impl Reader<'_> {
@@ -206,7 +208,7 @@ impl Reader<'_> {
         if self.open.len() >= MAX_DEPTH {
             return Err(at.problem("", format!("more than {MAX_DEPTH} levels deep; nothing in this file needs that")));
         }
-        self.open.push(Open { node: Node { at, value }, anchor, key: None });
+        self.open.push(Open { node: Node { at, value }, anchor, key: None, lines: HashMap::new() });
         Ok(())
     }
 
@@ -220,13 +222,16 @@ impl Reader<'_> {
             return;
         };
         match (&mut parent.node.value, parent.key.take()) {
-            (Value::Map(entries), Some((key, key_at))) => match entries.iter().find(|entry| entry.key == key) {
-                Some(first) => {
-                    let message = format!("{} was given before, on line {}; keep one of the two", quoted(&key), first.at.line);
+            (Value::Map(entries), Some((key, key_at))) => match parent.lines.get(&key) {
+                Some(line) => {
+                    let message = format!("{} was given before, on line {line}; keep one of the two", quoted(&key));
                     let path = join(&self.path(), &key);
                     self.problems.push(key_at.problem(&path, message));
                 }
-                None => entries.push(Entry { key, at: key_at, node }),
+                None => {
+                    parent.lines.insert(key.clone(), key_at.line);
+                    entries.push(Entry { key, at: key_at, node });
+                }
             },
             (Value::Map(_), None) => {
                 let fix = match &node.value {

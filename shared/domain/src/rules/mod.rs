@@ -1,8 +1,8 @@
 //! Decides what the routes make of an event: compiled once when a function starts, then asked for every event. Pure.
 //!
 //! The expression language is CEL (<https://cel.dev>), without its regular expressions and times. It lives in this module
-//! alone, so that functions which only need the settings do not carry it. [`names`] says what an expression may speak of,
-//! [`scope`] where the values come from.
+//! alone, so that functions which only need the settings do not carry it. `names` says what an expression may speak of,
+//! `scope` where the values come from.
 
 mod names;
 mod scope;
@@ -44,14 +44,22 @@ enum CompiledAction {
 #[derive(Debug)]
 enum CompiledTemplate {
     Literal(Json),
-    Whole(Program),
+    Whole(CompiledValue),
     Mixed(Vec<CompiledPart>),
 }
 
 #[derive(Debug)]
 enum CompiledPart {
     Text(String),
-    Expression(Program),
+    Expression(CompiledValue),
+}
+
+#[derive(Debug)]
+struct CompiledValue {
+    program: Program,
+    /// Set when the expression is `event.attributes.<this>` and no more. Sources leave out most attributes most of the time; to
+    /// find out by evaluating costs the conversion of all the others.
+    attribute: Option<String>,
 }
 
 /// What a route makes of an event.
@@ -119,7 +127,11 @@ fn compile_route(config: &Config, route: &Route, problems: &mut Vec<Problem>) ->
         }
     };
     let when = route.when.as_ref().and_then(|expression| compile(expression, names::Role::Condition));
-    let mut compile = |expression: &Expression| compile(expression, names::Role::Value);
+    let mut compile = |expression: &Expression| {
+        let program = compile(expression, names::Role::Value)?;
+        let attribute = names::attribute(&program).map(str::to_owned);
+        Some(CompiledValue { program, attribute })
+    };
     let mut template = |template: &Template| match template {
         Template::Literal(value) => Some(CompiledTemplate::Literal(value.clone())),
         Template::Whole(expression) => compile(expression).map(CompiledTemplate::Whole),
@@ -158,7 +170,7 @@ impl CompiledRoute {
             }
         }
         let rendered: Vec<_> =
-            self.actions.iter().enumerate().map(|(action, template)| Rendered { action, what: template.render(&context) }).collect();
+            self.actions.iter().enumerate().map(|(action, template)| Rendered { action, what: template.render(&context, scope) }).collect();
         match rendered.first().map(|first| &first.what) {
             Some(Err(reason)) if rendered.iter().all(|one| one.what.is_err()) => Decision::Skip(reason.clone()),
             Some(Ok(_) | Err(_)) | None => Decision::Take(rendered),
@@ -167,16 +179,16 @@ impl CompiledRoute {
 }
 
 impl CompiledAction {
-    fn render(&self, context: &Context<'_, '_>) -> Result<CustomerioVerb, String> {
+    fn render(&self, context: &Context<'_, '_>, scope: &Scope<'_>) -> Result<CustomerioVerb, String> {
         match self {
             Self::CustomerioTrackEvent { name, properties } => {
-                let name = match name.render(context) {
+                let name = match name.render(context, scope) {
                     Ok(Some(Json::String(name))) if !name.trim().is_empty() && name.len() <= MAX_EVENT_NAME_BYTES => name,
                     Ok(_) | Err(Unusable) => return Err("value_failed: name".to_owned()),
                 };
                 let mut rendered = Attributes::new();
                 for (key, value) in properties {
-                    match value.render(context) {
+                    match value.render(context, scope) {
                         Ok(Some(value)) => {
                             rendered.insert(key.clone(), value);
                         }
@@ -195,16 +207,16 @@ struct Unusable;
 
 impl CompiledTemplate {
     /// `None`: there is nothing to say, so the field is left out.
-    fn render(&self, context: &Context<'_, '_>) -> Result<Option<Json>, Unusable> {
+    fn render(&self, context: &Context<'_, '_>, scope: &Scope<'_>) -> Result<Option<Json>, Unusable> {
         match self {
             Self::Literal(value) => Ok(Some(value.clone())),
-            Self::Whole(program) => evaluate(program, context),
+            Self::Whole(value) => value.evaluate(context, scope),
             Self::Mixed(parts) => {
                 let mut text = String::new();
                 for part in parts {
                     match part {
                         CompiledPart::Text(literal) => text.push_str(literal),
-                        CompiledPart::Expression(program) => match evaluate(program, context)? {
+                        CompiledPart::Expression(value) => match value.evaluate(context, scope)? {
                             Some(Json::String(value)) => text.push_str(&value),
                             Some(value @ (Json::Number(_) | Json::Bool(_))) => text.push_str(&value.to_string()),
                             // A list or an object has no form in a sentence.
@@ -220,12 +232,17 @@ impl CompiledTemplate {
     }
 }
 
-fn evaluate(program: &Program, context: &Context<'_, '_>) -> Result<Option<Json>, Unusable> {
-    match program.execute(context) {
-        Ok(Value::Null) => Ok(None),
-        Ok(value) => to_json(&value).map(Some).ok_or(Unusable),
-        Err(error) if is_absence(&error) => Ok(None),
-        Err(_) => Err(Unusable),
+impl CompiledValue {
+    fn evaluate(&self, context: &Context<'_, '_>, scope: &Scope<'_>) -> Result<Option<Json>, Unusable> {
+        if self.attribute.as_ref().is_some_and(|name| scope.attribute(name).is_none()) {
+            return Ok(None);
+        }
+        match self.program.execute(context) {
+            Ok(Value::Null) => Ok(None),
+            Ok(value) => to_json(&value).map(Some).ok_or(Unusable),
+            Err(error) if is_absence(&error) => Ok(None),
+            Err(_) => Err(Unusable),
+        }
     }
 }
 

@@ -110,6 +110,14 @@ pub(super) fn compile(config: &Config, on: Trigger, expression: &Expression, rol
     if reader.messages.is_empty() { Ok(program) } else { Err(reader.messages) }
 }
 
+/// The attribute that the whole program is: `plan` of `event.attributes.plan`.
+pub(super) fn attribute(program: &Program) -> Option<&str> {
+    match dotted(program.expression())?.as_slice() {
+        ["event", "attributes", name] => Some(name),
+        _ => None,
+    }
+}
+
 /// The first of the parser's complaints; the others mostly follow from it.
 fn syntax(errors: &ParseErrors) -> String {
     let Some(first) = errors.errors.first() else { return "not an expression".to_owned() };
@@ -207,31 +215,9 @@ impl Reader<'_> {
         }
     }
 
-    /// `event.attributes.plan` as its parts, unless a loop binds the first.
+    /// As [`dotted`], unless a loop binds the first part.
     fn dotted<'e>(&self, expression: &'e IdedExpr) -> Option<Vec<&'e str>> {
-        let mut parts = Vec::new();
-        let mut inner = &expression.expr;
-        loop {
-            match inner {
-                Expr::Ident(name) => {
-                    parts.push(name.as_str());
-                    parts.reverse();
-                    return (!self.bound.contains(name)).then_some(parts);
-                }
-                Expr::Select(select) if !select.test => {
-                    parts.push(&select.field);
-                    inner = &select.operand.expr;
-                }
-                Expr::Select(_)
-                | Expr::Call(_)
-                | Expr::Comprehension(_)
-                | Expr::List(_)
-                | Expr::Literal(_)
-                | Expr::Map(_)
-                | Expr::Struct(_)
-                | Expr::Unspecified => return None,
-            }
-        }
+        dotted(expression).filter(|parts| parts.first().is_some_and(|first| self.bound.iter().all(|bound| bound != first)))
     }
 
     fn name(&mut self, parts: &[&str]) -> Type {
@@ -455,6 +441,33 @@ impl Reader<'_> {
         self.loops -= 1;
         // `exists_one` counts first and compares in the end; the others end as they begin.
         if end == Type::Unknown { start } else { end }
+    }
+}
+
+/// `event.attributes.plan` as its parts.
+fn dotted(expression: &IdedExpr) -> Option<Vec<&str>> {
+    let mut parts = Vec::new();
+    let mut inner = &expression.expr;
+    loop {
+        match inner {
+            Expr::Ident(name) => {
+                parts.push(name.as_str());
+                parts.reverse();
+                return Some(parts);
+            }
+            Expr::Select(select) if !select.test => {
+                parts.push(&select.field);
+                inner = &select.operand.expr;
+            }
+            Expr::Select(_)
+            | Expr::Call(_)
+            | Expr::Comprehension(_)
+            | Expr::List(_)
+            | Expr::Literal(_)
+            | Expr::Map(_)
+            | Expr::Struct(_)
+            | Expr::Unspecified => return None,
+        }
     }
 }
 

@@ -60,6 +60,11 @@ impl<'a> Scope<'a> {
         Self { event, person, ticket, now, attributes: OnceLock::new(), suppressed: OnceLock::new() }
     }
 
+    /// An attribute of the event that has a value.
+    pub(super) fn attribute(&self, name: &str) -> Option<&'a Json> {
+        self.event_attributes()?.get(name).filter(|value| !value.is_null())
+    }
+
     fn event_attributes(&self) -> Option<&'a Attributes> {
         match &self.event.kind {
             Kind::Ticket(report) => Some(&report.attributes),
@@ -86,7 +91,7 @@ impl<'a> Scope<'a> {
 }
 
 impl VariableResolver for Scope<'_> {
-    /// CEL asks for the longest dotted name first. The names are those of [`super::names::FIELDS`].
+    /// CEL asks for the longest dotted name first. The names are those of `names::FIELDS`.
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         let value = match variable {
             "now" => seconds(Some(self.now)),
@@ -95,7 +100,9 @@ impl VariableResolver for Scope<'_> {
             "event.kind" => text(Some(self.event.kind.name())),
             "event.occurred_at" => seconds(Some(self.event.occurred_at)),
             "event.attributes" => {
-                let attributes = self.attributes.get_or_init(|| map(self.event_attributes().into_iter().flatten()));
+                let attributes = self
+                    .attributes
+                    .get_or_init(|| self.event_attributes().map_or_else(|| map(std::iter::empty()), |attributes| map(attributes.iter())));
                 return Some(CowVal::Borrowed(attributes.as_ref()));
             }
             "event.tag" => text(self.fact().and_then(|fact| if let TicketFact::Tagged { tag } = fact { Some(tag.as_str()) } else { None })),
@@ -133,8 +140,7 @@ impl VariableResolver for Scope<'_> {
             // the whole map, where its absence becomes the right error.
             _ => {
                 let name = variable.strip_prefix("event.attributes.").filter(|name| !name.contains('.'))?;
-                let value = self.event_attributes()?.get(name).filter(|value| !value.is_null())?;
-                CowVal::Owned(from_json(value))
+                CowVal::Owned(from_json(self.attribute(name)?))
             }
         };
         Some(value)
@@ -174,8 +180,9 @@ fn key(name: &str) -> CelMapKey<'_> {
 }
 
 fn map<'a>(entries: impl Iterator<Item = (&'a String, &'a Json)>) -> Box<dyn Val + 'a> {
-    let entries = entries.filter(|(_, value)| !value.is_null()).map(|(name, value)| (key(name), from_json(value)));
-    boxed(CelMap::from(entries.collect::<HashMap<_, _>>()))
+    let mut map = HashMap::with_capacity(entries.size_hint().0);
+    map.extend(entries.filter(|(_, value)| !value.is_null()).map(|(name, value)| (key(name), from_json(value))));
+    boxed(CelMap::from(map))
 }
 
 fn from_json(value: &Json) -> Box<dyn Val + '_> {

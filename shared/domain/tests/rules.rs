@@ -45,7 +45,7 @@ fn person() -> PersonView<'static> {
         open_ticket_count: 2,
         open_ticket_priority: Some("high"),
         last_csat_score: None,
-        suppressed: BTreeMap::from([("renewal", true), ("expansion", false)]),
+        suppressed: BTreeMap::from([("renewal".to_owned(), true)]),
     }
 }
 
@@ -69,7 +69,7 @@ fn decide_all(routes: &Routes, on: Trigger, event: &Event) -> Vec<Decision> {
 
 fn took(name: &str, properties: Value) -> Vec<Decision> {
     let what = Ok(CustomerioVerb::TrackEvent { name: name.to_owned(), properties: attributes(properties) });
-    vec![Decision::Take(vec![Rendered { action: 0, what }])]
+    vec![Decision::Take(vec![Rendered { index: 0, what }])]
 }
 
 /// Decides a route on `intercom.ticket.tagged` with these lines under it.
@@ -147,9 +147,8 @@ fn every_field_is_there() {
         ("person.has_open_ticket", json!(true)),
         ("person.open_ticket_count", json!(2)),
         ("person.open_ticket_priority", json!("high")),
-        ("person.suppressed", json!({"renewal": true, "expansion": false})),
         ("person.suppressed.renewal", json!(true)),
-        ("person.suppressed['expansion']", json!(false)),
+        ("person.suppressed.expansion", json!(false)),
         ("ticket.id", json!("215468")),
         ("ticket.category", json!("conversation")),
         ("ticket.opened_at", json!(1_768_000_000)),
@@ -271,7 +270,7 @@ fn one_action_that_fails_leaves_the_others() {
         \x20     - customerio.track_event: { name: a, properties: { p: \"${event.attributes.plan * 2}\" } }\n\
         \x20     - customerio.track_event: { name: b, properties: { constant: [1, { x: y }] } }\n";
     let what = Ok(CustomerioVerb::TrackEvent { name: "b".to_owned(), properties: attributes(json!({"constant": [1, {"x": "y"}]})) });
-    let expected = vec![Rendered { action: 0, what: Err("value_failed: properties.p".to_owned()) }, Rendered { action: 1, what }];
+    let expected = vec![Rendered { index: 0, what: Err("value_failed: properties.p".to_owned()) }, Rendered { index: 1, what }];
     assert_eq!(tagged(lines, json!({"plan": "pro"})), Decision::Take(expected));
 }
 

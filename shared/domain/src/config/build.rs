@@ -203,9 +203,12 @@ impl Build<'_> {
 
     fn window<'n>(&mut self, entry: &'n Entry, path: &str, names: &mut AttributeNames<'n>) -> Option<Window> {
         let name = &entry.key;
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
-            let message =
-                format!("the name {} may only have lower-case letters, digits and `_`; it is part of an attribute's name", quoted(name));
+        let charset = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        if !name.bytes().all(charset) || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+            let message = format!(
+                "the name {} must be a lower-case letter, followed by lower-case letters, digits or `_`; it becomes part of an attribute's name",
+                quoted(name)
+            );
             self.say(entry.at, path, message);
         } else {
             names.windows.push((window_attribute(name), entry.at, path.to_owned()));

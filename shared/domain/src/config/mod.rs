@@ -77,7 +77,7 @@ pub struct Tickets {
 /// A suppression window `suppress_<name>_until`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window {
-    /// Lower-case letters, digits and `_`.
+    /// A lower-case letter, then lower-case letters, digits and `_`.
     pub name: String,
     pub opens_on: WindowTrigger,
     pub lasts: Span,

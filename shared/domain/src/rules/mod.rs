@@ -30,8 +30,8 @@ pub struct Routes {
 
 #[derive(Debug)]
 pub struct CompiledRoute {
-    pub name: String,
-    pub on: Trigger,
+    name: String,
+    on: Trigger,
     when: Option<Program>,
     actions: Vec<CompiledAction>,
 }
@@ -76,7 +76,7 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rendered {
     /// Its place in the route, from 0.
-    pub action: usize,
+    pub index: usize,
     /// `Err`: this action is skipped with this reason, `value_failed: <field>`, for example `value_failed: properties.score`.
     pub what: Result<CustomerioVerb, String>,
 }
@@ -158,6 +158,11 @@ fn compile_route(config: &Config, route: &Route, problems: &mut Vec<Problem>) ->
 // ------------------------------------------------------------------------------------------------ deciding
 
 impl CompiledRoute {
+    /// As in the file; unique there.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     pub fn decide(&self, scope: &Scope<'_>) -> Decision {
         let mut context = Context::with_env(Arc::clone(&LANGUAGE));
         context.set_variable_resolver(scope);
@@ -170,7 +175,7 @@ impl CompiledRoute {
             }
         }
         let rendered: Vec<_> =
-            self.actions.iter().enumerate().map(|(action, template)| Rendered { action, what: template.render(&context, scope) }).collect();
+            self.actions.iter().enumerate().map(|(index, action)| Rendered { index, what: action.render(&context, scope) }).collect();
         match rendered.first().map(|first| &first.what) {
             Some(Err(reason)) if rendered.iter().all(|one| one.what.is_err()) => Decision::Skip(reason.clone()),
             Some(Ok(_) | Err(_)) | None => Decision::Take(rendered),

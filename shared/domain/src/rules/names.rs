@@ -271,12 +271,21 @@ impl Reader<'_> {
             return Type::Unknown;
         }
         match (full.as_str(), rest) {
+            ("person.suppressed", []) => {
+                let windows = self.config.suppress.iter().map(|window| format!("`{full}.{}`", window.name));
+                let windows: Vec<String> = windows.collect();
+                self.say(format!("`{full}` alone is not a value; name one of the windows under `suppress:`: {}", windows.join(", ")));
+                Type::Unknown
+            }
+            ("person.suppressed", [window]) => self.window(window),
+            ("person.suppressed", [window, rest @ ..]) => {
+                self.say(format!("`{full}.{window}` is true or false and has no field {}", quoted(&rest.join("."))));
+                Type::Unknown
+            }
             (_, []) => kind,
             ("event.attributes", _) => Type::Unknown,
-            ("person.suppressed", [window]) => self.window(window),
             (_, [_, ..]) => {
-                let what = if full == "person.suppressed" { "true or false for each window" } else { kind.name() };
-                self.say(format!("`{full}` is {what} and has no field {}", quoted(&rest.join("."))));
+                self.say(format!("`{full}` is {} and has no field {}", kind.name(), quoted(&rest.join("."))));
                 Type::Unknown
             }
         }
@@ -292,21 +301,16 @@ impl Reader<'_> {
 
     /// `has(operand.field)`.
     fn presence(&mut self, operand: &IdedExpr, field: &str) {
-        match self.dotted(operand).as_deref() {
-            Some([variable @ ("event" | "person" | "ticket")]) => {
-                let before = self.messages.len();
-                self.field(variable, field, &[]);
-                if self.messages.len() == before {
-                    self.say(format!("`has` is for attributes; `{variable}.{field}` is always there, and null where there is nothing: `{variable}.{field} != null`"));
-                }
-            }
-            Some(parts) => {
-                let with_field: Vec<&str> = parts.iter().copied().chain([field]).collect();
-                self.name(&with_field);
-            }
-            None => {
-                self.read(operand);
-            }
+        let Some(parts) = self.dotted(operand) else {
+            self.read(operand);
+            return;
+        };
+        let whole: Vec<&str> = parts.iter().copied().chain([field]).collect();
+        let before = self.messages.len();
+        self.name(&whole);
+        if self.messages.len() == before && !whole.starts_with(&["event", "attributes"]) {
+            let whole = whole.join(".");
+            self.say(format!("`has` is for attributes; `{whole}` is always there, and null where there is nothing: `{whole} != null`"));
         }
     }
 
@@ -386,11 +390,10 @@ impl Reader<'_> {
             && let Some(parts) = self.dotted(operand)
         {
             return match parts.as_slice() {
-                [variable @ ("event" | "person" | "ticket")] => {
-                    self.say(format!("write a field with a dot: `{variable}.{}`", literal.inner()));
+                ["event" | "person" | "ticket"] | ["person", "suppressed"] => {
+                    self.say(format!("write a field with a dot: `{}.{}`", parts.join("."), literal.inner()));
                     Type::Unknown
                 }
-                ["person", "suppressed"] => self.window(literal.inner()),
                 _ => {
                     self.name(&parts);
                     Type::Unknown

@@ -13,14 +13,13 @@ use serde_json::Value as Json;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
-/// What expressions may see, for one event. Make one for an event and ask all its routes: maps are converted once.
+/// What expressions may see, for one event. Make one for an event and ask all its routes: its attributes are converted at most once.
 pub struct Scope<'a> {
     event: &'a Event,
     person: &'a PersonView<'a>,
     ticket: Option<&'a TicketView<'a>>,
     now: Timestamp,
     attributes: OnceLock<Box<dyn Val + 'a>>,
-    suppressed: OnceLock<Box<dyn Val + 'a>>,
 }
 
 /// The person as `person.…`, after the event has been taken in.
@@ -36,8 +35,8 @@ pub struct PersonView<'a> {
     pub open_ticket_priority: Option<&'a str>,
     /// 1 to 5.
     pub last_csat_score: Option<u8>,
-    /// Every window of the configuration by name: is it open at `now`?
-    pub suppressed: BTreeMap<&'a str, bool>,
+    /// Windows by name: is it open at `now`? One that is not named here is not.
+    pub suppressed: BTreeMap<String, bool>,
 }
 
 /// The ticket that the event is about, as `ticket.…`, after the event has been taken in.
@@ -57,7 +56,7 @@ pub struct TicketView<'a> {
 impl<'a> Scope<'a> {
     /// `ticket` must be given for the triggers of tickets; an expression finds nothing in it otherwise.
     pub fn new(event: &'a Event, person: &'a PersonView<'a>, ticket: Option<&'a TicketView<'a>>, now: Timestamp) -> Self {
-        Self { event, person, ticket, now, attributes: OnceLock::new(), suppressed: OnceLock::new() }
+        Self { event, person, ticket, now, attributes: OnceLock::new() }
     }
 
     /// An attribute of the event that has a value.
@@ -119,13 +118,6 @@ impl VariableResolver for Scope<'_> {
             "person.open_ticket_count" => number(Some(i64::from(self.person.open_ticket_count))),
             "person.open_ticket_priority" => text(self.person.open_ticket_priority),
             "person.last_csat_score" => number(self.person.last_csat_score.map(i64::from)),
-            "person.suppressed" => {
-                let suppressed = self.suppressed.get_or_init(|| {
-                    let entries = self.person.suppressed.iter().map(|(name, open)| (key(name), boxed(CelBool::from(*open))));
-                    boxed(CelMap::from(entries.collect::<HashMap<_, _>>()))
-                });
-                return Some(CowVal::Borrowed(suppressed.as_ref()));
-            }
             "ticket.id" => text(self.ticket.map(|ticket| ticket.id)),
             "ticket.priority" => text(self.ticket.and_then(|ticket| ticket.priority)),
             "ticket.category" => text(self.ticket.and_then(|ticket| ticket.category)),
@@ -139,6 +131,9 @@ impl VariableResolver for Scope<'_> {
             // Most routes want a few of many attributes: those are handed over one by one. What is not found here is looked for in
             // the whole map, where its absence becomes the right error.
             _ => {
+                if let Some(window) = variable.strip_prefix("person.suppressed.") {
+                    return Some(CowVal::owned(CelBool::from(self.person.suppressed.get(window).copied().unwrap_or(false))));
+                }
                 let name = variable.strip_prefix("event.attributes.").filter(|name| !name.contains('.'))?;
                 CowVal::Owned(from_json(self.attribute(name)?))
             }

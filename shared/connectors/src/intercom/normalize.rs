@@ -6,7 +6,7 @@ use super::lenient::Object;
 use super::ticket::{Proof, Transition, conversation_sighting, last_part, report, seen_at, ticket_sighting, transition};
 use super::topic::{About, Says};
 use super::webhooks::Notification;
-use super::wire::{Contact, Item, Part, Rating, Tag};
+use super::wire::{Contact, Item, Part, Rating, Tag, nested};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use trefoil_domain::event::{Event, Identifier, Kind, Origin, Source, event_id};
@@ -59,7 +59,8 @@ pub(super) fn tickets(
     item: &RawValue,
 ) -> Result<Vec<Event>, Unusable> {
     let outer: Item<'_> = read(item)?;
-    let item = unwrap(&outer, register);
+    let inner = unwrap(&outer, register);
+    let item = inner.as_ref().unwrap_or(&outer);
     let id = ticket_id(item).ok_or(Unusable("no_ticket_id"))?;
     let contacts = contacts(&outer, item, says)?;
     let seen = Seen::of(notification, register, says, &outer, item);
@@ -116,15 +117,14 @@ fn read<'a, T: Deserialize<'a>>(item: &'a RawValue) -> Result<T, Unusable> {
     serde_json::from_str::<Object<T>>(item.get()).ok().and_then(|item| item.0).ok_or(Unusable("unreadable_item"))
 }
 
-/// The conversation or ticket itself, out of the shape that the topic and the app's version wrap it in.
-fn unwrap<'i, 'a>(outer: &'i Item<'a>, register: Register) -> &'i Item<'a> {
+/// The conversation or ticket itself, where the topic or the app's version wraps it.
+fn unwrap<'a>(outer: &Item<'a>, register: Register) -> Option<Item<'a>> {
     let inner = match register {
-        Register::Conversation => outer.conversation.0.as_deref(),
+        Register::Conversation => nested(outer.conversation),
         // From 2.15 on `ticket.closed` nests it; replies and attachments always did.
-        Register::Ticket => outer.ticket.0.as_deref(),
-    };
-    let item = inner.unwrap_or(outer);
-    item.model.0.as_deref().unwrap_or(item)
+        Register::Ticket => nested(outer.ticket),
+    }?;
+    nested(inner.model).or(Some(inner))
 }
 
 fn ticket_id(item: &Item<'_>) -> Option<TicketId> {

@@ -3,7 +3,7 @@
 //!
 //! State comes from the object and never from the topic: topics arrive late, twice and out of order.
 
-use super::wire::{Item, Part};
+use super::wire::{Item, Part, nested};
 use trefoil_domain::event::Value;
 use trefoil_domain::tickets::{Audience, Evidence, Priority, Register, Sighting, StartedBy, State, TicketFact, TicketId, TicketReport};
 use trefoil_domain::time::{Span, Timestamp};
@@ -114,8 +114,9 @@ pub(super) fn transition(part: &Part<'_>) -> Option<Transition> {
 /// Everything but the sightings, which depend on where the object comes from.
 pub(super) fn report(ticket: TicketId, register: Register, item: &Item<'_>, fact: TicketFact, seen: Vec<Sighting>) -> TicketReport {
     // A conversation that became a ticket holds it; what sort of ticket it is stands there.
+    let embedded = nested(item.ticket);
     let (ticket_item, attributes) = match register {
-        Register::Conversation => (item.ticket.0.as_deref(), &item.custom_attributes),
+        Register::Conversation => (embedded.as_ref(), &item.custom_attributes),
         Register::Ticket => (Some(item), &item.ticket_attributes),
     };
     let attributes = attributes

@@ -73,13 +73,14 @@ pub(crate) struct Item<'a> {
     pub(crate) ticket_rating: RatingOrScore<'a>,
 
     /// Wrappers: newer `ticket.closed`, replies to tickets, contacts attached and detached, tagged parts. A conversation
-    /// may also hold the ticket that it became.
+    /// may also hold the ticket that it became. Each level is read when it is wanted: a type that contains itself would let
+    /// a hundred nested objects use up the stack.
     #[serde(borrow)]
-    pub(crate) ticket: Object<Box<Item<'a>>>,
+    pub(crate) ticket: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(crate) conversation: Object<Box<Item<'a>>>,
+    pub(crate) conversation: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(crate) model: Object<Box<Item<'a>>>,
+    pub(crate) model: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) contact: Object<Contact<'a>>,
 
@@ -131,6 +132,11 @@ pub(crate) struct Part<'a> {
     pub(crate) ticket_state: Named<'a>,
     #[serde(borrow)]
     pub(crate) previous_ticket_state: Named<'a>,
+}
+
+/// An item inside another one.
+pub(crate) fn nested<'a>(raw: Option<&'a RawValue>) -> Option<Item<'a>> {
+    serde_json::from_str::<Object<Item<'a>>>(raw?.get()).ok()?.0
 }
 
 impl Part<'_> {

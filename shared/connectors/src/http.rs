@@ -5,7 +5,6 @@
 //! cold start. Plain `http://` is allowed for stand-ins on the same machine.
 
 use bytes::Bytes;
-use futures::StreamExt as _;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Request, Url};
@@ -28,11 +27,7 @@ pub struct HttpSettings {
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(2),
-            total_timeout: Duration::from_secs(10),
-            most_answer_bytes: 1024 * 1024,
-        }
+        Self { connect_timeout: Duration::from_secs(2), total_timeout: Duration::from_secs(10), most_answer_bytes: 1024 * 1024 }
     }
 }
 
@@ -148,7 +143,7 @@ impl Http {
             headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             *request.body_mut() = Some(body.clone().into());
         }
-        let response = self.client.execute(request).await.map_err(|e| classify(&e))?;
+        let mut response = self.client.execute(request).await.map_err(|e| classify(&e))?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let cap = call.most_answer_bytes.unwrap_or(self.most_answer_bytes);
@@ -156,9 +151,7 @@ impl Http {
             return Err(CallError::TooLarge);
         }
         let mut body = Vec::new();
-        let mut chunks = response.bytes_stream();
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|e| classify(&e))?;
+        while let Some(chunk) = response.chunk().await.map_err(|e| classify(&e))? {
             if body.len() + chunk.len() > cap {
                 return Err(CallError::TooLarge);
             }
@@ -282,7 +275,7 @@ mod tests {
     fn a_segment_cannot_leave_its_place() {
         let base = base_url("https://api.example.com/v9/").expect("an address");
         assert_eq!(at(&base, &["contacts", "../../a b?c#d"]).as_str(), "https://api.example.com/v9/contacts/..%2F..%2Fa%20b%3Fc%23d");
-        assert_eq!(at(&base, &["contacts", ".."]).path(), "/v9/contacts/");
+        assert_eq!(at(&base, &["contacts", ".."]).path(), "/v9/contacts");
         for bad in ["api.example.com", "ftp://example.com", "https://user:secret@example.com", "https://example.com/?a=b"] {
             assert!(base_url(bad).is_err(), "{bad}");
         }
@@ -293,5 +286,53 @@ mod tests {
         let value = bearer(&SecretString::from("very-secret-token")).expect("a header");
         assert!(!format!("{value:?}").contains("very"));
         assert!(bearer(&SecretString::from("two\nlines")).is_err());
+    }
+
+    /// Serves connections one after the other: each answers as many requests as its number says and then breaks off in the
+    /// middle of the next. Gives the address and the number of requests seen.
+    async fn breaking(connections: Vec<usize>) -> (Url, Arc<std::sync::atomic::AtomicUsize>) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = base_url(&format!("http://{}", listener.local_addr().expect("an address"))).expect("an address");
+        let seen = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counter = seen.clone();
+        tokio::spawn(async move {
+            for answers in connections {
+                let (mut socket, _) = listener.accept().await.expect("a connection");
+                for served in 0..=answers {
+                    let mut request = Vec::new();
+                    while !request.ends_with(b"\r\n\r\n") {
+                        let Ok(byte) = socket.read_u8().await else { break };
+                        request.push(byte);
+                    }
+                    if request.is_empty() {
+                        break;
+                    }
+                    counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    if served < answers {
+                        socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.expect("written");
+                    }
+                }
+            }
+        });
+        (url, seen)
+    }
+
+    fn get(url: Url) -> Call {
+        let authorization = bearer(&SecretString::from("very-secret-token")).expect("a header");
+        Call { method: Method::GET, url, authorization, headers: Vec::new(), body: None, most_answer_bytes: None }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_died_since_its_last_use_is_replaced_once() {
+        let http = Http::new(HttpSettings::default()).expect("a client");
+        let (url, seen) = breaking(vec![1, 1]).await;
+        let call = get(url);
+        assert_eq!(http.send(&call).await.map(|a| a.status), Ok(200));
+        assert_eq!(http.send(&call).await.map(|a| a.status), Ok(200));
+        assert_eq!(seen.load(std::sync::atomic::Ordering::SeqCst), 3);
+        let (url, seen) = breaking(vec![0, 0, 1]).await;
+        assert_eq!(http.send(&get(url)).await.map(|a| a.status), Err(CallError::BrokenOff));
+        assert_eq!(seen.load(std::sync::atomic::Ordering::SeqCst), 2);
     }
 }

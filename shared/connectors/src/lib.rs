@@ -6,13 +6,15 @@
 //! Features take one direction each (`intercom-in`, `intercom-out`, `customerio-out`), so that a function that only
 //! receives webhooks is built without an HTTP client.
 
-#[cfg(any(feature = "intercom-out", feature = "customerio-out"))]
+#[cfg(feature = "http")]
 pub mod breaker;
 #[cfg(feature = "customerio-out")]
 pub mod customerio;
 #[cfg(feature = "http")]
+mod door;
+#[cfg(feature = "http")]
 pub mod http;
 #[cfg(any(feature = "intercom-in", feature = "intercom-out"))]
 pub mod intercom;
-#[cfg(any(feature = "intercom-out", feature = "customerio-out"))]
+#[cfg(feature = "http")]
 pub mod limit;

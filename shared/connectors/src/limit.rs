@@ -47,6 +47,7 @@ impl Limiter {
         let due = state.due.clamp(now_us, now_us + self.tolerance + self.interval);
         let early = due - now_us - self.tolerance;
         if early > 0 {
+            state.due = due;
             return Err(Span::from_millis((early + 999) / 1000));
         }
         state.due = due + self.interval;

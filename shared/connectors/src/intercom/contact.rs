@@ -28,14 +28,10 @@ pub(super) fn identifiers(contact: &Contact<'_>, author: Option<&Author<'_>>) ->
     };
     let email = contact.email.get().or_else(|| author.filter(|_| author_is("user") || author_is("lead")).and_then(|a| a.email.get()));
     let id = |kind, value: Option<&str>| value.and_then(|value| Identifier::new(kind, value));
-    [
-        id(IdKind::IntercomId, contact.id.get()),
-        id(IdKind::UserId, contact.external_id.get().filter(|_| is_user)),
-        id(IdKind::Email, email),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    [id(IdKind::IntercomId, contact.id.get()), id(IdKind::UserId, contact.external_id.get().filter(|_| is_user)), id(IdKind::Email, email)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Standard fields and custom attributes side by side. What is null or empty is left out.

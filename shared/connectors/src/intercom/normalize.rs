@@ -52,12 +52,7 @@ pub(super) fn people(notification: &Notification<'_>, about: About, item: &RawVa
     }])
 }
 
-pub(super) fn tickets(
-    notification: &Notification<'_>,
-    register: Register,
-    says: Says,
-    item: &RawValue,
-) -> Result<Vec<Event>, Unusable> {
+pub(super) fn tickets(notification: &Notification<'_>, register: Register, says: Says, item: &RawValue) -> Result<Vec<Event>, Unusable> {
     let outer: Item<'_> = read(item)?;
     let inner = unwrap(&outer, register);
     let item = inner.as_ref().unwrap_or(&outer);
@@ -206,13 +201,9 @@ fn conversation_proof(says: Says) -> Proof {
     match says {
         Says::Opened => Proof::Birth,
         Says::Tagged | Says::Rated | Says::Attached | Says::Detached | Says::Deleted => Proof::Nothing,
-        Says::Replied(_)
-        | Says::Snoozed
-        | Says::Closed
-        | Says::Reopened
-        | Says::StateChanged
-        | Says::Prioritised
-        | Says::Updated => Proof::PartsAreCauses,
+        Says::Replied(_) | Says::Snoozed | Says::Closed | Says::Reopened | Says::StateChanged | Says::Prioritised | Says::Updated => {
+            Proof::PartsAreCauses
+        }
     }
 }
 

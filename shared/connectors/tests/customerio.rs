@@ -324,13 +324,13 @@ async fn an_outage_of_the_app_api_does_not_pause_the_writes() {
 #[test]
 fn settings_that_cannot_work_are_refused_without_showing_secrets() {
     let mut settings = settings("not an address");
-    let error = CustomerioClient::new(&settings, &http(), FixedClock).err().expect("refused").to_string();
+    let error = CustomerioClient::new(&settings, &http(), FixedClock).expect_err("refused").to_string();
     assert!(error.contains("track_url"), "{error}");
     (settings.track_url, settings.app_url) = (None, None);
     settings.api_key = SecretString::from("secret\u{0}key");
     // Base64 carries anything; the App key goes as it is.
     settings.app_key = Some(SecretString::from("secret\nkey"));
-    let error = CustomerioClient::new(&settings, &http(), FixedClock).err().expect("refused").to_string();
+    let error = CustomerioClient::new(&settings, &http(), FixedClock).expect_err("refused").to_string();
     assert!(error.contains("app_key") && !error.contains("secret"), "{error}");
     let shown = format!("{settings:?}");
     assert!(!shown.contains("secret\\n") && !shown.contains("secret\\u"), "{shown}");

@@ -176,11 +176,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for RatingOrScore<'a> {
         #[serde(untagged)]
         enum Either<'a> {
             #[serde(borrow)]
-            Rating(Rating<'a>),
+            Rating(Box<Rating<'a>>),
             Score(Text<'a>),
         }
         Ok(Self(match Either::deserialize(deserializer)? {
-            Either::Rating(rating) => Some(rating),
+            Either::Rating(rating) => Some(*rating),
             Either::Score(score) => score.get().is_some().then(|| Rating { rating: score, ..Rating::default() }),
         }))
     }

@@ -1,6 +1,7 @@
 //! A server that answers what it is told to, in order, and remembers what it was asked.
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
+#![allow(clippy::needless_pass_by_value, reason = "literals read better than references to them")]
 
 use axum::Router;
 use axum::body::{Body, Bytes};

@@ -5,10 +5,16 @@
 
 pub mod config;
 pub mod event;
+pub mod facet;
+pub mod fold;
 pub mod id;
+pub mod identity;
 pub mod job;
 pub mod outcome;
 pub mod person;
+pub mod plan;
 pub mod ports;
+pub mod rules;
+pub mod steps;
 pub mod tickets;
 pub mod time;

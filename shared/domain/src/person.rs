@@ -20,6 +20,10 @@ pub struct Person {
     /// This person turned out to be that one. Nothing else here counts any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<PersonId>,
+    /// Records of the same human that this one has taken over, oldest first. Marks written before the last of them do not
+    /// count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absorbed: Vec<PersonId>,
     /// Ids by kind, each with the time at which it was last seen: where one value is wanted, the latest is taken.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ids: BTreeMap<IdKind, BTreeMap<String, Timestamp>>,
@@ -79,6 +83,7 @@ impl Person {
             version: 0,
             created_at: now,
             merged_into: None,
+            absorbed: Vec::new(),
             ids: BTreeMap::new(),
             looked_up_at: None,
             tickets: BTreeMap::new(),
@@ -104,5 +109,76 @@ impl Person {
 
     pub fn has_id(&self, id: &Identifier) -> bool {
         self.ids.get(&id.kind).is_some_and(|values| values.contains_key(&id.value))
+    }
+
+    /// Takes note of an id.
+    pub fn learn(&mut self, id: &Identifier, at: Timestamp) {
+        let seen = self.ids.entry(id.kind).or_default().entry(id.value.clone()).or_insert(at);
+        *seen = match id.kind {
+            // Addresses change: the one that was seen last is the one to write to.
+            IdKind::Email => at.max(*seen),
+            // These are never chosen among by time; the first sighting is a write less for every later one.
+            IdKind::IntercomId | IdKind::UserId => at.min(*seen),
+        };
+    }
+
+    /// Takes over everything of another record of the same human: open tickets united, windows at their latest.
+    pub fn absorb(&mut self, other: Self) {
+        self.absorbed.extend(other.absorbed);
+        self.absorbed.push(other.id);
+        self.version = self.version.max(other.version);
+        self.created_at = self.created_at.min(other.created_at);
+        for (kind, values) in other.ids {
+            let mine = self.ids.entry(kind).or_default();
+            for (value, at) in values {
+                let seen = mine.entry(value).or_insert(at);
+                *seen = at.max(*seen);
+            }
+        }
+        self.looked_up_at = self.looked_up_at.max(other.looked_up_at);
+        for (id, ticket) in other.tickets {
+            self.tickets.entry(id).or_default().merge(ticket);
+        }
+        self.pruned_before = self.pruned_before.max(other.pruned_before);
+        self.overflow |= other.overflow;
+        if let Some(csat) = other.csat {
+            self.rate(csat);
+        }
+        for (name, until) in other.windows {
+            self.extend_window(&name, until);
+        }
+        self.forgotten_opened_at = self.forgotten_opened_at.max(other.forgotten_opened_at);
+        self.forgotten_resolved_at = self.forgotten_resolved_at.max(other.forgotten_resolved_at);
+        self.facet.version = self.facet.version.max(other.facet.version);
+    }
+
+    /// What is left of a record whose human goes on under `survivor`: the way there.
+    #[must_use]
+    pub fn husk(&self, survivor: &PersonId, now: Timestamp) -> Self {
+        let nobody = Identifier { kind: IdKind::IntercomId, value: String::new() };
+        Self {
+            id: self.id.clone(),
+            version: self.version + 1,
+            merged_into: Some(survivor.clone()),
+            ..Self::new(&self.workspace, &nobody, now)
+        }
+    }
+
+    /// The later score wins; of two given at once the lower one, so that every order ends the same.
+    pub fn rate(&mut self, csat: Csat) {
+        let newer = self.csat.as_ref().is_none_or(|old| (csat.at, std::cmp::Reverse(csat.score)) > (old.at, std::cmp::Reverse(old.score)));
+        if newer {
+            self.csat = Some(csat);
+        }
+    }
+
+    /// A window only ever ends later than before.
+    pub fn extend_window(&mut self, name: &str, until: Timestamp) {
+        match self.windows.get_mut(name) {
+            Some(end) => *end = until.max(*end),
+            None => {
+                self.windows.insert(name.to_owned(), until);
+            }
+        }
     }
 }

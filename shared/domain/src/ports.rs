@@ -101,8 +101,7 @@ pub struct Delivery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disposition {
     Delete,
-    /// Back to the queue, visible again after this long. Later deliveries of its group that were in the same batch must
-    /// be given back with it.
+    /// Back to the queue, visible again after this long. It alone: nothing here rests on the order within a group.
     Retry(Span),
 }
 
@@ -206,6 +205,9 @@ pub struct Mark {
     /// How often in a row no profile was found, or none could be confirmed.
     #[serde(default)]
     pub unconfirmed: u32,
+    /// How many others the person had absorbed when this was written: after a merge only the timestamp still holds.
+    #[serde(default)]
+    pub absorbed: usize,
     /// 0 = not stored yet.
     #[serde(default)]
     pub version: u64,
@@ -234,6 +236,9 @@ pub struct Record {
     /// Routes not taken, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<(String, String)>,
+    /// What else was noticed: an id that contradicts, a ticket that had to be asked about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// How long outcomes are kept.

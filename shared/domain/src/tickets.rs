@@ -11,6 +11,7 @@ use crate::event::Value;
 use crate::id::EventId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -244,6 +245,9 @@ pub struct Sides {
     /// Latest evidence that the state *became* open then, and was not merely still so.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     reopened: Option<Stamp>,
+    /// Latest evidence that it became closed then.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    ended: Option<Stamp>,
 }
 
 /// What a register's two sides come to.
@@ -271,7 +275,12 @@ impl Sides {
             }
             // Putting a conversation to sleep does not begin anything.
             State::Snoozed => self.open = self.open.max(Some(stamp)),
-            State::Closed => self.closed = self.closed.max(Some(stamp)),
+            State::Closed => {
+                self.closed = self.closed.max(Some(stamp));
+                if stamp.2 == Evidence::Cause {
+                    self.ended = self.ended.max(Some(stamp));
+                }
+            }
         }
     }
 
@@ -279,16 +288,18 @@ impl Sides {
         self.open = self.open.max(other.open);
         self.closed = self.closed.max(other.closed);
         self.reopened = self.reopened.max(other.reopened);
+        self.ended = self.ended.max(other.ended);
     }
 
     fn read(&self) -> Reading {
         match (self.open, self.closed) {
             (None, None) => Reading::Unknown,
             (Some(_), None) => Reading::Open { since: self.reopened, sure: true },
-            (None, Some(closed)) => Reading::Closed { at: closed },
+            (None, Some(closed)) => Reading::Closed { at: self.ended.unwrap_or(closed) },
             (Some(open), Some(closed)) => match later(open, closed) {
                 Later::Open { sure } => Reading::Open { since: self.reopened.max(Some(closed)), sure },
-                Later::Closed => Reading::Closed { at: closed },
+                // A note on a closed conversation is seen closed later, but did not close it.
+                Later::Closed => Reading::Closed { at: self.ended.filter(|ended| *ended > open).unwrap_or(closed) },
             },
         }
     }
@@ -306,12 +317,16 @@ enum Later {
 /// Which of the two was later. Where neither seconds nor part ids tell, the causing part does; where nothing does, the
 /// ticket counts as open (the side that mails nobody by mistake) and the conversation is to be read again.
 fn later(open: Stamp, closed: Stamp) -> Later {
-    let by_time = open.0.cmp(&closed.0);
-    let by_part = if open.1 != 0 && closed.1 != 0 { open.1.cmp(&closed.1) } else { std::cmp::Ordering::Equal };
-    match by_time.then(by_part).then(open.2.cmp(&closed.2)) {
-        std::cmp::Ordering::Greater => Later::Open { sure: true },
-        std::cmp::Ordering::Less => Later::Closed,
-        std::cmp::Ordering::Equal => Later::Open { sure: open.2 == Evidence::ReRead },
+    let part_ids_tell = open.1 != 0 && closed.1 != 0 && open.1 != closed.1;
+    match (open.0.cmp(&closed.0), part_ids_tell, open.2, closed.2) {
+        (Ordering::Greater, _, _, _) => Later::Open { sure: true },
+        (Ordering::Less, _, _, _) => Later::Closed,
+        (Ordering::Equal, true, _, _) if open.1 > closed.1 => Later::Open { sure: true },
+        (Ordering::Equal, true, _, _) => Later::Closed,
+        // Asked after that second was over.
+        (Ordering::Equal, false, Evidence::ReRead, _) => Later::Open { sure: true },
+        (Ordering::Equal, false, _, Evidence::ReRead | Evidence::Cause) => Later::Closed,
+        (Ordering::Equal, false, Evidence::Cause | Evidence::Plain, Evidence::Plain) => Later::Open { sure: false },
     }
 }
 
@@ -395,6 +410,16 @@ impl EdgeKind {
     }
 }
 
+/// What an event shows of a ticket, whatever is known of it besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Not that it was open.
+    Over,
+    Open,
+    /// That it has just been opened for the first time.
+    Creation,
+}
+
 /// What a ticket comes to for one person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -437,12 +462,19 @@ impl Ticket {
         let seen_at = report.seen.iter().map(|s| (s.at, s.part)).max().unwrap_or((occurred_at, 0));
         let evidence = if report.fact == TicketFact::ReRead { Evidence::ReRead } else { Evidence::Plain };
         match report.fact {
-            TicketFact::Detached => {
-                self.detached = self.detached.max(Some(Stamp(occurred_at, 0, Evidence::ReRead.min(detach_evidence(report)))))
-            }
+            TicketFact::Detached => self.detached = self.detached.max(Some(Stamp(occurred_at, 0, detach_evidence(report)))),
             TicketFact::Attached => self.attached = self.attached.max(Some(Stamp(occurred_at, 0, Evidence::Plain))),
-            TicketFact::Deleted => self.deleted_at = earliest(self.deleted_at, Some(occurred_at)),
-            _ => self.attached = self.attached.max(Some(Stamp(seen_at.0, 0, evidence))),
+            TicketFact::Deleted => self.delete(occurred_at),
+            TicketFact::Opened
+            | TicketFact::Replied { .. }
+            | TicketFact::Snoozed
+            | TicketFact::Closed
+            | TicketFact::Reopened
+            | TicketFact::Prioritised
+            | TicketFact::Tagged { .. }
+            | TicketFact::Rated { .. }
+            | TicketFact::Updated
+            | TicketFact::ReRead => self.attached = self.attached.max(Some(Stamp(seen_at.0, 0, evidence))),
         }
         self.opened_at = earliest(self.opened_at, report.opened_at);
         if let Some(priority) = report.priority {
@@ -451,6 +483,11 @@ impl Ticket {
         // Neither of the two ever changes at Intercom; the lesser keeps readers agreed if it should.
         self.started_by = earliest(self.started_by, report.started_by);
         self.audience = earliest(self.audience, report.audience);
+    }
+
+    /// It is gone for good, whatever comes later.
+    pub fn delete(&mut self, at: Timestamp) {
+        self.deleted_at = earliest(self.deleted_at, Some(at));
     }
 
     /// Remembers what sort of ticket it is, by the name that the operator's rule gave it.
@@ -468,7 +505,7 @@ impl Ticket {
     }
 
     pub fn status(&self, counting: &Counting) -> Status {
-        if self.deleted_at.is_some() || !self.counts(counting) || self.detached > self.attached_until_told_otherwise() {
+        if self.deleted_at.is_some() || !self.counts(counting) || self.detached > self.attached {
             return Status::Gone;
         }
         match (self.conversation.read(), self.ticket.read()) {
@@ -502,49 +539,49 @@ impl Ticket {
         }
     }
 
-    /// A tie of attaching and detaching counts as attached.
-    fn attached_until_told_otherwise(&self) -> Option<Stamp> {
-        self.attached
-    }
-
-    fn counts(&self, counting: &Counting) -> bool {
+    /// Whether the operator's definition of a ticket fits, as far as is known.
+    pub fn counts(&self, counting: &Counting) -> bool {
         self.started_by.is_none_or(|by| counting.started_by.contains(&by)) && self.audience.is_none_or(|a| counting.audience.contains(&a))
     }
 
     /// Brings the episodes in line with the state and notes `event` as evidence where it is the first.
-    pub fn note_edges(&mut self, status: Status, shows_open: bool, event: &EventId, occurred_at: Timestamp) {
+    pub fn note_edges(&mut self, status: Status, shown: Shown, event: &EventId, occurred_at: Timestamp) {
+        let edge = |at| Some(Edge { event: event.clone(), at });
+        let opened_at = self.opened_at.unwrap_or(occurred_at);
+        let mut began = false;
         match status {
-            Status::Unknown => {}
+            Status::Unknown => return,
             Status::Open => {
                 if self.episodes.last().is_none_or(|e| e.resolved.is_some() || e.dropped) {
-                    let never_opened_before =
-                        self.episodes_dropped == 0 && self.episodes.iter().all(|e| e.opened.is_none() && e.resolved.is_none());
-                    let at = if never_opened_before { self.opened_at.unwrap_or(occurred_at) } else { occurred_at };
-                    self.episodes.push(Episode { opened: Some(Edge { event: event.clone(), at }), resolved: None, dropped: false });
+                    let first = self.episodes.is_empty() && self.episodes_dropped == 0;
+                    // A creation that comes late is the first opening, whatever it looks like from here.
+                    began = first || shown != Shown::Creation;
+                    let opened = if began { edge(if first { opened_at } else { occurred_at }) } else { None };
+                    self.episodes.push(Episode { opened, resolved: None, dropped: false });
                 }
             }
             Status::Closed { at } => {
                 if self.episodes.is_empty() {
                     self.episodes.push(Episode::default());
                 }
-                let opened_at = self.opened_at.unwrap_or(occurred_at);
-                if let Some(last) = self.episodes.last_mut() {
-                    if last.resolved.is_none() && !last.dropped {
-                        last.resolved = Some(Edge { event: event.clone(), at });
-                    }
-                    // The opening arrived after the end: it happened all the same.
-                    if shows_open && last.opened.is_none() && !last.dropped {
-                        last.opened = Some(Edge { event: event.clone(), at: opened_at });
-                    }
+                if let Some(last) = self.episodes.last_mut().filter(|e| e.resolved.is_none() && !e.dropped) {
+                    last.resolved = edge(at);
                 }
             }
             Status::Gone => {
-                if let Some(last) = self.episodes.last_mut()
-                    && last.resolved.is_none()
-                {
+                if let Some(last) = self.episodes.last_mut().filter(|e| e.resolved.is_none()) {
                     last.dropped = true;
                 }
+                return;
             }
+        }
+        // The first opening may arrive after the end of it, or after the next opening: it happened all the same.
+        if shown != Shown::Over
+            && !began
+            && self.episodes_dropped == 0
+            && let Some(first) = self.episodes.first_mut().filter(|e| e.opened.is_none())
+        {
+            first.opened = edge(opened_at);
         }
         while self.episodes.len() > EPISODES_KEPT {
             self.episodes.remove(0);

@@ -181,7 +181,8 @@ async fn send(bench: &Bench, batch: &[Delivery]) {
 fn record(event: &str, stage: &str) -> Record {
     let event = EventId::from_stored(format!("{event:0>32}"));
     let at = SystemClock.now();
-    Record { event, stage: stage.to_owned(), at, what: "test".to_owned(), outcome: Outcome::Done, skipped: Vec::new() }
+    let stage = stage.to_owned();
+    Record { event, stage, at, what: "test".to_owned(), outcome: Outcome::Done, skipped: Vec::new(), notes: Vec::new() }
 }
 
 /// From a send to the receive that it wakes, with nothing else going on.

@@ -4,7 +4,6 @@
 //! tests (`tests/contract`). Each is a feature, so that a function links only what it runs.
 
 pub mod clock;
-pub mod deliveries;
 pub mod settings;
 pub mod telemetry;
 

@@ -3,14 +3,13 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
 use super::{Error, deadline};
-use crate::deliveries::{Fate, fates};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
 use futures::FutureExt;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use trefoil_domain::ports::{Delivery, Disposition};
@@ -19,8 +18,9 @@ use trefoil_domain::time::{Span, Timestamp};
 /// SQS accepts no longer visibility timeout.
 const LONGEST_RETRY: Span = Span::from_hours(12);
 
-/// Runs `handler` for each batch, with the time at which the function is stopped. What it gives back, and what it leaves
-/// out, returns to the queue, with the later messages of its group (see [`fates`]). A panic returns the whole batch.
+/// Runs `handler` for each batch, with the time at which the function is stopped. What it gives back returns to the queue
+/// after its delay; what it leaves out, after the queue's own visibility timeout. Each alone: nothing rests on the order
+/// within a group. A panic returns the whole batch.
 ///
 /// # Errors
 /// The runtime cannot be reached.
@@ -113,18 +113,17 @@ impl Batch {
         let readable: Vec<Delivery> = self.deliveries.iter().filter(|delivery| !self.unreadable.contains(&delivery.id)).cloned().collect();
         // The call itself may panic too, before there is a future.
         let handled = AssertUnwindSafe(async { handler(readable).await }).catch_unwind().await;
-        let mut dispositions = handled.map_err(|_| "the handler panicked; the whole batch is returned")?;
-        dispositions.retain(|(id, _)| !self.unreadable.contains(id));
-        let fates = fates(&self.deliveries, &dispositions);
+        let dispositions: HashMap<String, Disposition> =
+            handled.map_err(|_| "the handler panicked; the whole batch is returned")?.into_iter().collect();
         let mut answer = Answer { response: Response { batch_item_failures: Vec::new() }, delays: Vec::new() };
-        for ((delivery, receipt), fate) in self.deliveries.into_iter().zip(self.receipts).zip(fates) {
-            match fate {
-                Fate::Delete => {}
-                Fate::Return(delay) => {
-                    answer.delays.extend(receipt.zip(delay));
-                    answer.response.batch_item_failures.push(Failure { item_identifier: delivery.id });
-                }
+        for (delivery, receipt) in self.deliveries.into_iter().zip(self.receipts) {
+            let disposition = dispositions.get(&delivery.id).filter(|_| !self.unreadable.contains(&delivery.id));
+            match disposition {
+                Some(Disposition::Delete) => continue,
+                Some(Disposition::Retry(delay)) => answer.delays.extend(receipt.map(|receipt| (receipt, *delay))),
+                None => {}
             }
+            answer.response.batch_item_failures.push(Failure { item_identifier: delivery.id });
         }
         Ok(answer)
     }

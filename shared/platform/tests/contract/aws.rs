@@ -179,6 +179,7 @@ async fn calls_do_not_creep() {
         what: "test".to_owned(),
         outcome: Outcome::Done,
         skipped: Vec::new(),
+        notes: Vec::new(),
     };
 
     assert_eq!(store.find(&keys, &people).await.map(drop), Ok(()));

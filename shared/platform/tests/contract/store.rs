@@ -184,7 +184,8 @@ pub async fn a_wake_that_was_moved_is_not_cleared(store: impl Store) {
 }
 
 fn record(event: &str, stage: &str, outcome: Outcome) -> Record {
-    Record { event: EventId::from_stored(event), stage: stage.to_owned(), at: NOW, what: "test".to_owned(), outcome, skipped: Vec::new() }
+    let (event, stage) = (EventId::from_stored(event), stage.to_owned());
+    Record { event, stage, at: NOW, what: "test".to_owned(), outcome, skipped: Vec::new(), notes: Vec::new() }
 }
 
 pub async fn history_keeps_the_last_outcome_of_a_stage(store: impl Store) {

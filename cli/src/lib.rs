@@ -1,0 +1,5 @@
+//! Trefoil on one machine: the same steps and connectors as the Lambda functions, in one process.
+
+pub mod check;
+pub mod demo;
+pub mod serve;

@@ -1,0 +1,36 @@
+//! The `trefoil` program.
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "trefoil", version, about = "Keeps Intercom, Customer.io and Segment in step, and marketing quiet while a support ticket is open.")]
+#[command(after_help = "Examples:\n  trefoil demo                         watch it work, without any account\n  trefoil check trefoil.yaml           is the configuration right?\n  trefoil serve --config trefoil.yaml  run it on this machine")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Tells the story of one person with two tickets: real webhooks, stand-ins instead of the vendors.
+    Demo(trefoil::demo::Arguments),
+    /// Runs everything in this process, with all state in one file.
+    Serve(trefoil::serve::Arguments),
+    /// Checks configuration files and names every problem with its line.
+    Check {
+        /// Files to check.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let Arguments { command } = Arguments::parse();
+    match command {
+        Command::Demo(arguments) => trefoil::demo::run(&arguments),
+        Command::Serve(arguments) => trefoil::serve::run(&arguments),
+        Command::Check { files } => trefoil::check::run(&files),
+    }
+}

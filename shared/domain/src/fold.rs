@@ -1,0 +1,210 @@
+//! Takes an event into a person. Pure; the same events in any order, any number of times, end in the same person, but for
+//! the evidence kept of each edge, which is the first that was seen.
+
+use crate::config::{Config, WindowTrigger};
+use crate::event::{Event, Kind};
+use crate::facet;
+use crate::person::{Csat, Person};
+use crate::tickets::{Shown, Sighting, State, Status, Ticket, TicketFact, TicketReport};
+use crate::time::{Span, Timestamp};
+
+/// Tickets kept of one person, closed ones included. Beyond it the closed ones that were quiet longest are forgotten.
+pub const TICKETS_KEPT: usize = 200;
+
+/// How long a closed ticket is remembered, so that a late webhook cannot open it again. Longer than any source retries,
+/// plus the queue's retention, plus the dead letters'.
+pub const TOMBSTONE_KEPT: Span = Span::from_days(35);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Folded {
+    Taken,
+    /// About a ticket that may have been forgotten: Intercom must be asked before anything is believed.
+    AskFirst,
+    /// A re-read found a forgotten ticket closed, or a deletion of one: nothing to remember.
+    OfNoUse,
+    /// No room for another open ticket. The person counts as having open tickets until a human has looked.
+    Overflow,
+}
+
+impl Folded {
+    /// For the record.
+    pub fn note(self) -> Option<&'static str> {
+        match self {
+            Self::Taken => None,
+            Self::AskFirst => Some("asks_intercom_first"),
+            Self::OfNoUse => Some("long_closed"),
+            Self::Overflow => Some("too_many_open_tickets"),
+        }
+    }
+}
+
+/// Folds one event. `ticket_deleted_at`: the ticket that the event names is known to have been deleted then.
+pub fn fold(person: &mut Person, event: &Event, ticket_deleted_at: Option<Timestamp>, config: &Config, now: Timestamp) -> Folded {
+    let folded = match &event.kind {
+        Kind::PersonCreated(_) | Kind::PersonUpdated(_) | Kind::PersonSignedUp(_) | Kind::PersonIdentified(_) | Kind::PersonNotFound => {
+            // A whole contact is as good as an answer to a question about it. Only whether is kept, so that the next one
+            // is no change.
+            person.looked_up_at = person.looked_up_at.or(Some(event.received_at));
+            Folded::Taken
+        }
+        Kind::Ticket(report) => fold_ticket(person, event, report, ticket_deleted_at, config),
+        Kind::Due(_) => Folded::Taken,
+    };
+    prune(person, config, now);
+    folded
+}
+
+/// Brings the facet's version in line with its values. `identity_grew`: the person has just gained an id or absorbed
+/// another, so that even unchanged values have a new place to go.
+pub fn move_facet(person: &mut Person, event: &Event, identity_grew: bool, config: &Config, now: Timestamp) {
+    let Some(facet) = facet::render(person, config, now) else { return };
+    if facet.hash != person.facet.hash || identity_grew {
+        person.facet.version += 1;
+        person.facet.hash = facet.hash;
+        person.facet.moved_by = Some(event.id.clone());
+    }
+}
+
+fn fold_ticket(person: &mut Person, event: &Event, report: &TicketReport, deleted_at: Option<Timestamp>, config: &Config) -> Folded {
+    let counting = &config.tickets.count;
+    if !person.tickets.contains_key(&report.ticket) {
+        let heard_at = report.seen.iter().map(|s| s.at).max().unwrap_or(event.occurred_at);
+        let may_be_forgotten = person.pruned_before.is_some_and(|before| heard_at < before);
+        let shows_open = report.seen.iter().any(shows_open);
+        match &report.fact {
+            TicketFact::ReRead if may_be_forgotten && !shows_open => return Folded::OfNoUse,
+            TicketFact::Deleted | TicketFact::Detached if may_be_forgotten => return Folded::OfNoUse,
+            TicketFact::ReRead => {}
+            _ if may_be_forgotten => return Folded::AskFirst,
+            _ => {}
+        }
+        if person.tickets.len() >= TICKETS_KEPT {
+            forget_quietest(person, config);
+        }
+        if person.tickets.len() >= TICKETS_KEPT {
+            person.overflow = true;
+            return Folded::Overflow;
+        }
+    }
+    let ticket = person.tickets.entry(report.ticket.clone()).or_default();
+    ticket.see(report, event.occurred_at);
+    if let Some(at) = deleted_at {
+        ticket.delete(at);
+    }
+    if let Some(category) = category(report, config) {
+        ticket.categorise(&category, event.occurred_at);
+    }
+    hold_windows(ticket, report, config);
+    let status = ticket.status(counting);
+    let shown = match (&report.fact, report.seen.iter().any(shows_open)) {
+        (_, false) => Shown::Over,
+        (TicketFact::Opened, true) => Shown::Creation,
+        (_, true) => Shown::Open,
+    };
+    ticket.note_edges(status, shown, &event.id, event.occurred_at);
+    match &report.fact {
+        TicketFact::Rated { score } => {
+            person.rate(Csat { score: *score, at: event.occurred_at });
+            open_windows(person, config, event.occurred_at, |trigger| matches!(trigger, WindowTrigger::CsatAtMost(most) if score <= most));
+        }
+        TicketFact::Tagged { tag } => {
+            open_windows(
+                person,
+                config,
+                event.occurred_at,
+                |trigger| matches!(trigger, WindowTrigger::Tag(name) if name.to_lowercase() == tag.to_lowercase()),
+            );
+        }
+        TicketFact::Opened
+        | TicketFact::Replied { .. }
+        | TicketFact::Snoozed
+        | TicketFact::Closed
+        | TicketFact::Reopened
+        | TicketFact::Prioritised
+        | TicketFact::Attached
+        | TicketFact::Detached
+        | TicketFact::Deleted
+        | TicketFact::Updated
+        | TicketFact::ReRead => {}
+    }
+    Folded::Taken
+}
+
+fn shows_open(sighting: &Sighting) -> bool {
+    match sighting.state {
+        State::Open | State::Snoozed => true,
+        State::Closed => false,
+    }
+}
+
+/// Ticket type, else the chosen attribute, else unknown.
+fn category(report: &TicketReport, config: &Config) -> Option<String> {
+    if report.ticket_type.is_some() {
+        return report.ticket_type.clone();
+    }
+    let value = report.attributes.get(config.tickets.category_from.as_ref()?)?;
+    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// A window opens when the open ticket is first seen with the priority. Judged by what this one report shows, so that
+/// the order of reports does not matter.
+fn hold_windows(ticket: &mut Ticket, report: &TicketReport, config: &Config) {
+    let Some(priority) = report.priority.filter(|_| report.seen.iter().all(shows_open)) else { return };
+    let Some(seen_at) = report.seen.iter().map(|s| s.at).min() else { return };
+    for rule in &config.suppress {
+        if matches!(&rule.opens_on, WindowTrigger::Priority(hot) if hot.contains(&priority)) {
+            ticket.hold_window(&rule.name, seen_at);
+        }
+    }
+}
+
+fn open_windows(person: &mut Person, config: &Config, from: Timestamp, opens: impl Fn(&WindowTrigger) -> bool) {
+    for rule in &config.suppress {
+        if opens(&rule.opens_on) {
+            person.extend_window(&rule.name, from.plus(rule.lasts));
+        }
+    }
+}
+
+/// Forgets tickets that have been over for long enough.
+fn prune(person: &mut Person, config: &Config, now: Timestamp) {
+    let horizon = now.minus(TOMBSTONE_KEPT);
+    let over: Vec<_> = person
+        .tickets
+        .iter()
+        .filter(|(_, t)| t.status(&config.tickets.count) != Status::Open && t.last_seen().is_some_and(|at| at < horizon))
+        .map(|(id, _)| id.clone())
+        .collect();
+    for id in over {
+        if let Some(ticket) = person.tickets.remove(&id) {
+            remember_forgotten(person, &ticket, config);
+            person.pruned_before = person.pruned_before.max(Some(horizon));
+        }
+    }
+}
+
+/// Makes room: forgets the ticket that is over and was quiet longest, and remembers not to believe anything older.
+fn forget_quietest(person: &mut Person, config: &Config) {
+    let quietest = person
+        .tickets
+        .iter()
+        .filter(|(_, t)| t.status(&config.tickets.count) != Status::Open)
+        .min_by_key(|(_, t)| t.last_seen())
+        .map(|(id, _)| id.clone());
+    if let Some(ticket) = quietest.and_then(|id| person.tickets.remove(&id)) {
+        remember_forgotten(person, &ticket, config);
+        let after_it = ticket.last_seen().map(|at| at.plus(Span::from_secs(1)));
+        person.pruned_before = person.pruned_before.max(after_it);
+    }
+}
+
+/// What outlives a forgotten ticket: its windows and the latest times.
+fn remember_forgotten(person: &mut Person, ticket: &Ticket, config: &Config) {
+    let mut windows = std::mem::take(&mut person.windows);
+    facet::add_windows(&mut windows, ticket, config);
+    person.windows = windows;
+    if let Status::Closed { at } = ticket.status(&config.tickets.count) {
+        person.forgotten_resolved_at = person.forgotten_resolved_at.max(Some(at));
+        person.forgotten_opened_at = person.forgotten_opened_at.max(ticket.opened_at());
+    }
+}

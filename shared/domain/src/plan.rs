@@ -1,0 +1,225 @@
+//! What follows from an event, once it has been folded: pure, and the same again whenever the event is seen again.
+
+use crate::config::{Config, Trigger};
+use crate::event::{Event, IdKind, Kind, WakeReason, action_id};
+use crate::facet::{self, Summary};
+use crate::fold::Folded;
+use crate::job::{CustomerioAction, CustomerioVerb, Job, LookUp, Work};
+use crate::person::Person;
+use crate::ports::Wake;
+use crate::rules::{Decision, PersonView, Rendered, Routes, Scope, TicketView};
+use crate::tickets::{Edge, EdgeKind, Status, Ticket, TicketFact, TicketId, TicketReport};
+use crate::time::Timestamp;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    pub jobs: Vec<Job>,
+    pub wakes: Vec<Wake>,
+    /// Routes not taken, each with the reason.
+    pub skipped: Vec<(String, String)>,
+}
+
+/// Where in a person's history a trigger comes from; the parts of an action's id.
+struct Cause<'a> {
+    trigger: Trigger,
+    at: Timestamp,
+    ticket: Option<&'a TicketId>,
+    /// An edge of that episode, rather than the event as such.
+    edge: Option<(EdgeKind, u32)>,
+}
+
+pub fn plan(event: &Event, person: &Person, folded: Folded, config: &Config, routes: &Routes, now: Timestamp) -> Plan {
+    let mut plan = Plan::default();
+    let job = |work: Work| Job {
+        event: event.id.clone(),
+        workspace: person.workspace.clone(),
+        person: person.id.clone(),
+        created_at: event.received_at,
+        work,
+    };
+
+    let moved_by_this = person.facet.moved_by.as_ref() == Some(&event.id);
+    let due_again = matches!(event.kind, Kind::Due(WakeReason::RepairCustomerio)) && person.facet.version > 0;
+    if moved_by_this || due_again {
+        if config.customerio.identify_by.iter().any(|kind| person.id_of(*kind).is_some()) {
+            plan.jobs.push(job(Work::CustomerioFacet { version: person.facet.version }));
+        } else {
+            plan.skipped.push(("support facet".to_owned(), "waits_for_identity".to_owned()));
+        }
+        if let Some(due) = facet::next_change(person, config, now) {
+            plan.wakes.push(Wake { workspace: person.workspace.clone(), person: person.id.clone(), reason: WakeReason::Facet, due });
+        }
+    }
+
+    let actions = actions(event, person, config, routes, now, &mut plan.skipped);
+    if !actions.is_empty() {
+        plan.jobs.push(job(Work::Customerio(actions)));
+    }
+
+    plan.jobs.extend(look_ups(event, person, folded, config).into_iter().map(|question| job(Work::IntercomLookUp(question))));
+    plan
+}
+
+fn actions(
+    event: &Event,
+    person: &Person,
+    config: &Config,
+    routes: &Routes,
+    now: Timestamp,
+    skipped: &mut Vec<(String, String)>,
+) -> Vec<CustomerioAction> {
+    let causes = causes(event, person, config, skipped);
+    if causes.is_empty() {
+        return Vec::new();
+    }
+    let summary = Summary::of(person, config, now);
+    let person_view = person_view(person, &summary, now);
+    let mut actions = Vec::new();
+    for cause in &causes {
+        let ticket_view = cause.ticket.and_then(|id| Some(ticket_view(id, person.tickets.get(id)?, cause, config)));
+        let scope = Scope::new(event, &person_view, ticket_view.as_ref(), now);
+        for route in routes.on(cause.trigger) {
+            match route.decide(&scope) {
+                Decision::Take(rendered) => actions.extend(rendered.into_iter().map(|r| action(event, cause, route.name(), r))),
+                Decision::Skip(reason) => skipped.push((route.name().to_owned(), reason)),
+            }
+        }
+    }
+    actions
+}
+
+/// What the event is reason for: edges of which it is the evidence, and what it reports as such.
+fn causes<'a>(event: &'a Event, person: &'a Person, config: &Config, skipped: &mut Vec<(String, String)>) -> Vec<Cause<'a>> {
+    let plain = |trigger| Cause { trigger, at: event.occurred_at, ticket: None, edge: None };
+    match &event.kind {
+        Kind::PersonCreated(_) => vec![plain(Trigger::PersonCreated)],
+        Kind::PersonUpdated(_) => vec![plain(Trigger::PersonUpdated)],
+        Kind::PersonSignedUp(_) => vec![plain(Trigger::PersonSignedUp)],
+        // Answers to our own questions release what waited; they are no news of their own.
+        Kind::PersonIdentified(_) | Kind::PersonNotFound | Kind::Due(_) => Vec::new(),
+        Kind::Ticket(report) => ticket_causes(event, report, person, config, skipped),
+    }
+}
+
+fn ticket_causes<'a>(
+    event: &'a Event,
+    report: &'a TicketReport,
+    person: &'a Person,
+    config: &Config,
+    skipped: &mut Vec<(String, String)>,
+) -> Vec<Cause<'a>> {
+    let Some(ticket) = person.tickets.get(&report.ticket) else { return Vec::new() };
+    let mut causes: Vec<Cause<'_>> = ticket
+        .edges_proved_by(&event.id)
+        .into_iter()
+        .map(|(kind, episode, Edge { at, .. })| {
+            let trigger = match kind {
+                EdgeKind::Opened => Trigger::TicketOpened,
+                EdgeKind::Reopened => Trigger::TicketReopened,
+                EdgeKind::Resolved => Trigger::TicketResolved,
+            };
+            Cause { trigger, at: *at, ticket: Some(&report.ticket), edge: Some((kind, episode)) }
+        })
+        .collect();
+    if let Some(trigger) = fact_trigger(&report.fact) {
+        if ticket.counts(&config.tickets.count) {
+            causes.push(Cause { trigger, at: event.occurred_at, ticket: Some(&report.ticket), edge: None });
+        } else {
+            skipped.push((trigger.as_str().to_owned(), "ticket_does_not_count".to_owned()));
+        }
+    }
+    causes
+}
+
+/// Facts that are news as such. Openings and closings are not among them: those are edges of the state, however many
+/// notifications tell of one.
+fn fact_trigger(fact: &TicketFact) -> Option<Trigger> {
+    match fact {
+        TicketFact::Replied { .. } => Some(Trigger::TicketReplied),
+        TicketFact::Snoozed => Some(Trigger::TicketSnoozed),
+        TicketFact::Prioritised => Some(Trigger::TicketPrioritised),
+        TicketFact::Tagged { .. } => Some(Trigger::TicketTagged),
+        TicketFact::Rated { .. } => Some(Trigger::TicketRated),
+        TicketFact::Deleted => Some(Trigger::TicketDeleted),
+        TicketFact::Opened
+        | TicketFact::Closed
+        | TicketFact::Reopened
+        | TicketFact::Attached
+        | TicketFact::Detached
+        | TicketFact::Updated
+        | TicketFact::ReRead => None,
+    }
+}
+
+fn action(event: &Event, cause: &Cause<'_>, route: &str, rendered: Rendered) -> CustomerioAction {
+    let index = rendered.index.to_string();
+    let id = match (cause.edge, cause.ticket) {
+        (Some((edge, episode)), Some(ticket)) => {
+            // Of a conversation with several people each has edges of their own; the contact tells them apart, and unlike
+            // our own id it outlives a merge.
+            let contact = event.ids.first().map_or("", |id| id.value.as_str());
+            action_id(&["edge", event.workspace.as_str(), ticket.as_str(), &episode.to_string(), edge.name(), contact, route, &index])
+        }
+        (Some(_) | None, Some(_) | None) => action_id(&["event", event.id.as_str(), cause.trigger.as_str(), route, &index]),
+    };
+    let what = CustomerioVerb::TrackEvent { name: rendered.name, properties: rendered.properties };
+    CustomerioAction { id, route: route.to_owned(), occurred_at: cause.at, what }
+}
+
+fn look_ups(event: &Event, person: &Person, folded: Folded, config: &Config) -> Vec<LookUp> {
+    let mut questions = Vec::new();
+    let contacts = || -> Vec<String> { person.ids.get(&IdKind::IntercomId).into_iter().flat_map(|ids| ids.keys().cloned()).collect() };
+    if person.looked_up_at.is_none()
+        && let Some(contact) = event.ids.iter().find(|id| id.kind == IdKind::IntercomId)
+    {
+        questions.push(LookUp::Contact { contact: contact.value.clone() });
+    }
+    if let Kind::Ticket(report) = &event.kind {
+        let unsure = || {
+            let ticket = person.tickets.get(&report.ticket)?;
+            Some(ticket.needs_re_read(&config.tickets.count) || ticket.status(&config.tickets.count) == Status::Unknown)
+        };
+        // Asking again because the answer left it open would go round for ever.
+        let asked = report.fact == TicketFact::ReRead;
+        if folded == Folded::AskFirst || (!asked && unsure().unwrap_or(false)) {
+            questions.push(LookUp::Conversation { ticket: report.ticket.clone(), contacts: contacts() });
+        }
+    }
+    questions
+}
+
+fn person_view<'a>(person: &'a Person, summary: &Summary, now: Timestamp) -> PersonView<'a> {
+    PersonView {
+        id: person.id.as_str(),
+        user_id: person.id_of(IdKind::UserId),
+        email: person.id_of(IdKind::Email),
+        has_open_ticket: summary.has_open_ticket(),
+        open_ticket_count: summary.open,
+        open_ticket_priority: summary.hottest.map(|p| p.as_str()),
+        last_csat_score: person.csat.as_ref().map(|c| c.score),
+        suppressed: summary.windows.iter().map(|(name, until)| (name.clone(), *until > now)).collect(),
+    }
+}
+
+fn ticket_view<'a>(id: &'a TicketId, ticket: &'a Ticket, cause: &Cause<'_>, config: &Config) -> TicketView<'a> {
+    let opened_at = ticket.opened_at();
+    let resolved_at = match (cause.edge, ticket.status(&config.tickets.count)) {
+        (Some((EdgeKind::Resolved, _)), _) => Some(cause.at),
+        (Some((EdgeKind::Opened | EdgeKind::Reopened, _)) | None, Status::Closed { at }) => Some(at),
+        (Some((EdgeKind::Opened | EdgeKind::Reopened, _)) | None, Status::Open | Status::Unknown | Status::Gone) => None,
+    };
+    let resolution_time_hrs = opened_at.zip(resolved_at).map(|(from, to)| {
+        let hours = to.since(from).millis().max(0) as f64 / 3_600_000.0;
+        (hours * 100.0).round() / 100.0
+    });
+    TicketView {
+        id: id.as_str(),
+        priority: Some(ticket.priority().map_or("none", |p| p.as_str())),
+        // Ticket type, else the chosen attribute, else what it is: a conversation.
+        category: Some(ticket.category().unwrap_or("conversation")),
+        opened_at,
+        resolved_at,
+        resolution_time_hrs,
+        episode: cause.edge.map_or(0, |(_, number)| number),
+    }
+}

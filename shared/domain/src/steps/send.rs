@@ -1,0 +1,500 @@
+//! Brings Customer.io up to date: absolute state first, then the events that rest on it, in one call a batch.
+//!
+//! Both lanes run this. What the destination is known to have is kept in a mark for each person. A write is claimed in the
+//! mark before it is made and confirmed in it afterwards: a crash in between leaves the mark dirty, and whoever comes next
+//! writes again. Each claim takes a greater `timestamp` than the one before, so that of two writers who overlap the later
+//! claim wins at Customer.io too, which drops what is older than what it has.
+
+use super::{GIVE_UP_AFTER, MALFORMED_AGAIN, Parked, back_off, close, malformed, record, retry_all};
+use crate::config::Config;
+use crate::event::{IdKind, Identifier, WakeReason};
+use crate::facet::{self, Facet, Summary};
+use crate::id::PersonId;
+use crate::job::{CustomerioAction, Job, Work};
+use crate::outcome::Outcome;
+use crate::person::Person;
+use crate::ports::{
+    Address, AliasKey, Clock, Commit, Customerio, CustomerioWrite, Delivery, Destination, Disposition, Jitter, Mark, ProfileLookUp,
+    ProfileRef, Queue, QueueName, Record, Store, StoreError, Wake,
+};
+use crate::time::{Span, Timestamp};
+use std::collections::BTreeMap;
+
+/// Somebody else is writing the same person.
+const OVERLAP_AGAIN: Span = Span::from_secs(1);
+
+/// An event for someone without a profile waits this long; older ones cannot start a campaign any more.
+const WAITS_FOR_PROFILE: Span = Span::from_hours(72);
+
+/// How long until a profile that was not there, or could not be confirmed, is looked for again: doubling.
+fn repair_after(tries: u32) -> Span {
+    Span::from_mins((1_i64 << tries.min(9)).min(360))
+}
+
+/// A person whom nobody has heard of for this long is no longer looked for.
+const REPAIR_TRIES: u32 = 150;
+
+pub struct Sender<'a, S, Q, C, J, D> {
+    pub store: &'a S,
+    pub queue: &'a Q,
+    pub clock: &'a C,
+    pub jitter: &'a J,
+    pub destination: &'a D,
+    pub config: &'a Config,
+}
+
+/// A job that could be read, with where it came from.
+struct Incoming {
+    delivery: Delivery,
+    job: Job,
+}
+
+/// All that a batch asks for one person.
+struct Target {
+    person: Person,
+    mark: Mark,
+    /// Indices into the incoming jobs.
+    jobs: Vec<usize>,
+    /// What has to be written, unless the mark says that it is there already.
+    facet: Option<Facet>,
+    profile: Result<ProfileRef, Outcome>,
+    /// The profile was found just now and is to be remembered.
+    learnt: bool,
+}
+
+impl Target {
+    fn summary_is_urgent(&self, config: &Config, now: Timestamp) -> bool {
+        let summary = Summary::of(&self.person, config, now);
+        summary.has_open_ticket() || summary.windows.values().any(|until| *until > now)
+    }
+}
+
+impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C, J, D> {
+    /// Handles one batch of the queue `lane`. Every delivery is answered.
+    pub async fn handle(&self, lane: QueueName, deliveries: Vec<Delivery>) -> Vec<(String, Disposition)> {
+        if let Some(pause) = self.destination.pause(self.clock.now()) {
+            return retry_all(&deliveries, pause);
+        }
+        let mut done = Vec::new();
+        let mut incoming = Vec::new();
+        for delivery in deliveries {
+            match serde_json::from_str::<Job>(&delivery.body) {
+                Ok(job @ Job { work: Work::CustomerioFacet { .. } | Work::Customerio(_), .. }) => incoming.push(Incoming { delivery, job }),
+                Ok(Job { work: Work::IntercomLookUp(_), event, .. }) => {
+                    tracing::error!(%event, queue = lane.as_str(), "a job for another destination; it goes to the dead letters");
+                    done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
+                }
+                Err(error) => {
+                    malformed(&delivery, &error);
+                    done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
+                }
+            }
+        }
+        match self.work(&incoming).await {
+            Ok(outcomes) => done.extend(self.finish(lane, incoming, outcomes).await),
+            Err(error) => {
+                tracing::warn!(%error, jobs = incoming.len(), "the jobs come again");
+                done.extend(
+                    incoming.iter().map(|i| (i.delivery.id.clone(), Disposition::Retry(back_off(i.delivery.receive_count, self.jitter)))),
+                );
+            }
+        }
+        done
+    }
+
+    async fn work(&self, incoming: &[Incoming]) -> Result<Vec<Outcome>, StoreError> {
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; incoming.len()];
+        let mut targets = self.targets(incoming, &mut outcomes).await?;
+        self.find_profiles(&mut targets).await?;
+        self.settle_unreachable(&mut targets, incoming, &mut outcomes).await?;
+        let targets = self.claim(targets, &mut outcomes).await?;
+        self.write(targets, incoming, &mut outcomes).await?;
+        Ok(outcomes.into_iter().map(|o| o.unwrap_or_else(|| Outcome::retry(Span::ZERO, "not_attempted"))).collect())
+    }
+
+    /// Reads people and marks, follows merges, and settles what needs no writing.
+    async fn targets(&self, incoming: &[Incoming], outcomes: &mut [Option<Outcome>]) -> Result<Vec<Target>, StoreError> {
+        let now = self.clock.now();
+        let mut known: BTreeMap<PersonId, (Person, Mark)> = BTreeMap::new();
+        let mut wanted: Vec<PersonId> = incoming.iter().map(|i| i.job.person.clone()).collect();
+        // One round trip, and one more where a merge has to be followed, in either direction.
+        for _ in 0..8 {
+            wanted.sort();
+            wanted.dedup();
+            wanted.retain(|id| !known.contains_key(id));
+            if wanted.is_empty() {
+                break;
+            }
+            let read = self.store.with_marks(Destination::Customerio, &wanted).await?;
+            wanted = read.values().flat_map(|(person, mark)| neighbours(person, mark)).collect();
+            known.extend(read);
+        }
+        let mut targets: BTreeMap<PersonId, Target> = BTreeMap::new();
+        for (index, Incoming { job, .. }) in incoming.iter().enumerate() {
+            let mut id = &job.person;
+            let mut left_open = false;
+            while let Some((person, mark)) = known.get(id) {
+                let Some(next) = &person.merged_into else { break };
+                // A write for the absorbed record may have landed after the survivor's.
+                left_open |= mark.dirty;
+                id = next;
+            }
+            let Some((person, mark)) = known.get(id) else {
+                outcomes[index] = Some(Outcome::skipped("person_forgotten"));
+                continue;
+            };
+            let target = targets.entry(id.clone()).or_insert_with(|| {
+                let mark = if mark.absorbed == person.absorbed.len() { mark.clone() } else { forget(mark, person) };
+                Target {
+                    person: person.clone(),
+                    mark,
+                    jobs: Vec::new(),
+                    facet: None,
+                    profile: Err(Outcome::blocked("no_identity")),
+                    learnt: false,
+                }
+            });
+            target.mark.dirty |= left_open;
+            target.jobs.push(index);
+        }
+        for target in targets.values_mut() {
+            let Target { person, mark, .. } = target;
+            let absorbed = person.absorbed.iter().filter_map(|id| known.get(id)).map(|(_, mark)| mark.last_timestamp);
+            mark.last_timestamp = absorbed.fold(mark.last_timestamp, i64::max);
+            target.facet = facet::render(person, self.config, now).filter(|f| mark.dirty || mark.facet_hash.as_ref() != Some(&f.hash));
+            if target.facet.is_none() {
+                target.jobs.retain(|index| match &incoming[*index].job.work {
+                    Work::CustomerioFacet { .. } => {
+                        outcomes[*index] = Some(Outcome::skipped("already_there"));
+                        false
+                    }
+                    Work::Customerio(_) | Work::IntercomLookUp(_) => true,
+                });
+            }
+        }
+        Ok(targets.into_values().filter(|t| !t.jobs.is_empty()).collect())
+    }
+
+    /// Finds out which profile each person is, before anything is written. A known one costs nothing.
+    async fn find_profiles(&self, targets: &mut [Target]) -> Result<(), StoreError> {
+        let mut asked = Vec::new();
+        for (index, target) in targets.iter_mut().enumerate() {
+            match &target.mark.profile {
+                Some(own) => target.profile = Ok(ProfileRef::Own(own.clone())),
+                None => asked.push((index, address(&target.person, self.config))),
+            }
+        }
+        self.drop_ambiguous_addresses(targets, &mut asked).await?;
+        asked.retain(|(_, address)| !address.ids.is_empty());
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let (indices, addresses): (Vec<usize>, Vec<Address>) = asked.into_iter().unzip();
+        let answers = self.destination.find_profiles(&addresses).await;
+        for (index, answer) in indices.into_iter().zip(answers) {
+            let target = &mut targets[index];
+            target.profile = match answer {
+                ProfileLookUp::Found(own) => {
+                    target.mark.profile = Some(own.clone());
+                    target.learnt = true;
+                    Ok(ProfileRef::Own(own))
+                }
+                ProfileLookUp::Unverified(kind, value) => Ok(ProfileRef::By(kind, value)),
+                ProfileLookUp::Absent => Err(Outcome::blocked("no_profile")),
+                ProfileLookUp::Ambiguous => Err(Outcome::blocked("ambiguous_profile")),
+                ProfileLookUp::Failed(outcome) => Err(outcome),
+            };
+        }
+        Ok(())
+    }
+
+    /// An address that several people claim finds nobody. Asked only for people whose profile is not known yet.
+    async fn drop_ambiguous_addresses(&self, targets: &[Target], asked: &mut [(usize, Address)]) -> Result<(), StoreError> {
+        let key = |index: usize, value: &str| {
+            let id = Identifier { kind: IdKind::Email, value: value.to_owned() };
+            AliasKey::of_identifier(&targets[index].person.workspace, &id)
+        };
+        let mut keys = Vec::new();
+        for (index, address) in asked.iter() {
+            keys.extend(address.ids.iter().filter(|(kind, _)| *kind == IdKind::Email).map(|(_, value)| key(*index, value)));
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let found = self.store.find(&keys, &[]).await?;
+        for (index, address) in asked.iter_mut() {
+            address.ids.retain(|(kind, value)| {
+                *kind != IdKind::Email || found.aliases.get(&key(*index, value)).is_some_and(|alias| alias.claimants.len() == 1)
+            });
+        }
+        Ok(())
+    }
+
+    /// People without a profile: the state waits for the scan or for a new id, events wait in their queue.
+    async fn settle_unreachable(
+        &self,
+        targets: &mut Vec<Target>,
+        incoming: &[Incoming],
+        outcomes: &mut [Option<Outcome>],
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let mut wakes = Vec::new();
+        let mut marks = Vec::new();
+        for target in targets.iter() {
+            let Err(outcome) = &target.profile else { continue };
+            for index in &target.jobs {
+                let job = &incoming[*index].job;
+                outcomes[*index] = Some(match (&job.work, outcome) {
+                    (Work::Customerio(_), Outcome::Blocked { reason }) if now.since(job.created_at) < WAITS_FOR_PROFILE => {
+                        // Soon at first, since the answer to a look-up may be on its way; then rarely.
+                        let doubled = Span::from_secs((1_i64 << incoming[*index].delivery.receive_count.min(12)).min(3600));
+                        Outcome::RetryAfter { delay: doubled, reason: reason.clone() }
+                    }
+                    (_, outcome) => outcome.clone(),
+                });
+            }
+            if matches!(outcome, Outcome::Blocked { .. }) && target.facet.is_some() && target.mark.unconfirmed < REPAIR_TRIES {
+                wakes.push(repair(&target.person, target.mark.unconfirmed, now));
+                let mark = Mark { unconfirmed: target.mark.unconfirmed + 1, ..target.mark.clone() };
+                marks.push((target.person.id.clone(), mark));
+            }
+        }
+        if !wakes.is_empty() {
+            self.store.set_wakes(wakes).await?;
+            // A conflict here means that somebody has just written the person: nothing to hold on to.
+            let _superseded = self.store.put_marks(Destination::Customerio, marks).await?;
+        }
+        targets.retain(|t| t.profile.is_ok());
+        Ok(())
+    }
+
+    /// Takes the next `timestamp` for each facet that will be written, and keeps what was learnt about profiles.
+    async fn claim(&self, targets: Vec<Target>, outcomes: &mut [Option<Outcome>]) -> Result<Vec<Target>, StoreError> {
+        let now = self.clock.now().secs();
+        let (mut to_write, mut rest): (Vec<Target>, Vec<Target>) = targets.into_iter().partition(|t| t.facet.is_some() || t.learnt);
+        if !to_write.is_empty() {
+            let mut marks = Vec::new();
+            for target in &mut to_write {
+                if target.facet.is_some() {
+                    target.mark.dirty = true;
+                    target.mark.last_timestamp = now.max(target.mark.last_timestamp + 1);
+                }
+                marks.push((target.person.id.clone(), target.mark.clone()));
+            }
+            let commits = self.store.put_marks(Destination::Customerio, marks).await?;
+            for (mut target, commit) in to_write.into_iter().zip(commits) {
+                match commit {
+                    Commit::Done => {
+                        target.mark.version += 1;
+                        rest.push(target);
+                    }
+                    Commit::Conflict => set(outcomes, &target.jobs, &Outcome::retry(OVERLAP_AGAIN, "overlap")),
+                }
+            }
+        }
+        Ok(rest)
+    }
+
+    /// One call for everything, attributes of a person before their events; then the marks.
+    async fn write(&self, targets: Vec<Target>, incoming: &[Incoming], outcomes: &mut [Option<Outcome>]) -> Result<(), StoreError> {
+        let mut writes = Vec::new();
+        let mut plan = Vec::new();
+        for target in targets {
+            let Ok(profile) = target.profile.clone() else { continue };
+            let verified = matches!(profile, ProfileRef::Own(_));
+            let facet_at = target.facet.as_ref().map(|facet| {
+                writes.push(CustomerioWrite::Attributes {
+                    profile: profile.clone(),
+                    timestamp: target.mark.last_timestamp,
+                    attributes: facet.attributes.clone(),
+                });
+                writes.len() - 1
+            });
+            let mut events_at = Vec::new();
+            for index in &target.jobs {
+                let first = writes.len();
+                if verified || self.config.customerio.profiles_exist {
+                    let actions = actions(&incoming[*index].job);
+                    writes.extend(actions.iter().map(|action| CustomerioWrite::Track { profile: profile.clone(), action: action.clone() }));
+                }
+                events_at.push((*index, first..writes.len()));
+            }
+            plan.push((target, verified, facet_at, events_at));
+        }
+        if writes.is_empty() {
+            for (_, _, _, events_at) in plan {
+                for (index, _) in events_at {
+                    outcomes[index] = Some(Outcome::skipped("profile_unverified"));
+                }
+            }
+            return Ok(());
+        }
+        let answers = self.destination.write(&writes).await;
+        let mut answer = answers.into_iter();
+        let answers: Vec<Outcome> =
+            writes.iter().map(|_| answer.next().unwrap_or_else(|| Outcome::retry(Span::ZERO, "no_answer"))).collect();
+
+        // Look once more: whoever has been merged away meanwhile may have been written over their survivor. Their mark stays
+        // open, and the job, coming again, finds it so.
+        let written: Vec<PersonId> =
+            plan.iter().filter(|(_, _, facet_at, _)| facet_at.is_some()).map(|(t, ..)| t.person.id.clone()).collect();
+        let since = if written.is_empty() { BTreeMap::new() } else { self.store.with_marks(Destination::Customerio, &written).await? };
+
+        let now = self.clock.now();
+        let mut confirmed = Vec::new();
+        let mut wakes = Vec::new();
+        for (target, verified, facet_at, events_at) in &plan {
+            let merged = since.get(&target.person.id).is_some_and(|(person, _)| person.merged_into.is_some());
+            let facet_outcome = match facet_at {
+                Some(_) if merged => Outcome::retry(OVERLAP_AGAIN, "merged_meanwhile"),
+                Some(at) => answers[*at].clone(),
+                None => Outcome::Done,
+            };
+            for (index, range) in events_at {
+                let job = &incoming[*index].job;
+                outcomes[*index] = Some(match &job.work {
+                    Work::CustomerioFacet { .. } => facet_outcome.clone(),
+                    // An event rests on the state before it: while that is not there, the event waits with it.
+                    Work::Customerio(_) | Work::IntercomLookUp(_) if matches!(facet_outcome, Outcome::RetryAfter { .. }) => {
+                        facet_outcome.clone()
+                    }
+                    Work::Customerio(_) | Work::IntercomLookUp(_) if range.is_empty() => Outcome::skipped("profile_unverified"),
+                    Work::Customerio(_) | Work::IntercomLookUp(_) => worst(&answers[range.clone()]),
+                });
+            }
+            if let (Some(facet), Outcome::Done) = (&target.facet, &facet_outcome) {
+                let unconfirmed = if *verified { 0 } else { target.mark.unconfirmed + 1 };
+                let mark = Mark {
+                    dirty: false,
+                    facet_hash: Some(facet.hash.clone()),
+                    facet_version: target.person.facet.version,
+                    unconfirmed,
+                    ..target.mark.clone()
+                };
+                // Nobody could say whether the profile exists, and an update of none is answered like any other.
+                if !verified && target.summary_is_urgent(self.config, now) && unconfirmed < REPAIR_TRIES {
+                    wakes.push(repair(&target.person, unconfirmed, now));
+                    confirmed.push((target, Mark { facet_hash: None, ..mark }));
+                } else {
+                    confirmed.push((target, mark));
+                }
+            }
+        }
+        if !wakes.is_empty() {
+            self.store.set_wakes(wakes).await?;
+        }
+        if !confirmed.is_empty() {
+            let marks = confirmed.iter().map(|(t, mark)| (t.person.id.clone(), mark.clone())).collect();
+            let commits = self.store.put_marks(Destination::Customerio, marks).await?;
+            for ((target, _), commit) in confirmed.iter().zip(commits) {
+                if commit == Commit::Conflict {
+                    // Another writer began after us: which of the two came last is not known here. Look again.
+                    set(outcomes, &target.jobs, &Outcome::retry(OVERLAP_AGAIN, "overlap"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns outcomes into what becomes of the messages, after writing down whatever is final.
+    async fn finish(&self, lane: QueueName, incoming: Vec<Incoming>, outcomes: Vec<Outcome>) -> Vec<(String, Disposition)> {
+        let now = self.clock.now();
+        let mut records: Vec<Record> = Vec::new();
+        let mut parked = Vec::new();
+        let mut done = Vec::new();
+        let mut again = Vec::new();
+        for (Incoming { delivery, job }, outcome) in incoming.into_iter().zip(outcomes) {
+            let outcome = match outcome {
+                Outcome::RetryAfter { reason, .. } if now.since(job.created_at) > GIVE_UP_AFTER => Outcome::Rejected { reason },
+                outcome => outcome,
+            };
+            match &outcome {
+                Outcome::RetryAfter { delay, .. } => {
+                    let delay = (*delay).max(back_off(delivery.receive_count, self.jitter));
+                    again.push((delivery.id, Disposition::Retry(delay)));
+                    continue;
+                }
+                Outcome::Rejected { reason } => parked.push((reason.clone(), delivery.body.clone(), job.workspace.clone())),
+                // State without a profile is tried again by the scan; an event that waited in vain is kept for a human.
+                Outcome::Blocked { reason } if matches!(job.work, Work::Customerio(_)) => {
+                    parked.push((reason.clone(), delivery.body.clone(), job.workspace.clone()));
+                }
+                Outcome::Blocked { .. } | Outcome::Done | Outcome::Skipped { .. } => {}
+            }
+            let what = match &job.work {
+                Work::CustomerioFacet { .. } => "support_facet",
+                Work::Customerio(_) => "actions",
+                Work::IntercomLookUp(_) => "look_up",
+            };
+            records.push(record(&job.event, &format!("{lane}#{}", job.person), now, what, outcome));
+            done.push((delivery.id, Disposition::Delete, delivery.receive_count));
+        }
+        let parked = parked
+            .into_iter()
+            .filter_map(|(reason, body, workspace)| Parked::new(lane.as_str(), &workspace, reason, now, body.as_bytes()).to_message().ok())
+            .collect();
+        match close(self.store, self.queue, records, parked).await {
+            Ok(()) => again.extend(done.into_iter().map(|(id, disposition, _)| (id, disposition))),
+            Err(error) => {
+                tracing::warn!(%error, "the outcomes could not be written down; the jobs come again");
+                again.extend(done.into_iter().map(|(id, _, count)| (id, Disposition::Retry(back_off(count, self.jitter)))));
+            }
+        }
+        again
+    }
+}
+
+fn set(outcomes: &mut [Option<Outcome>], jobs: &[usize], outcome: &Outcome) {
+    for index in jobs {
+        outcomes[*index] = Some(outcome.clone());
+    }
+}
+
+/// A mark of which only the timestamp remains, for a person who has absorbed another since: they may live in the other's
+/// profile now.
+fn forget(mark: &Mark, person: &Person) -> Mark {
+    Mark { last_timestamp: mark.last_timestamp, version: mark.version, absorbed: person.absorbed.len(), dirty: true, ..Mark::default() }
+}
+
+/// Records of the same human whose marks matter too: the one that goes on, or those just taken over, whose writes carried
+/// timestamps that ours have to exceed.
+fn neighbours(person: &Person, mark: &Mark) -> Vec<PersonId> {
+    match &person.merged_into {
+        Some(survivor) => std::iter::once(survivor.clone()).collect(),
+        None if mark.absorbed != person.absorbed.len() || mark.dirty => person.absorbed.clone(),
+        None => Vec::new(),
+    }
+}
+
+fn address(person: &Person, config: &Config) -> Address {
+    let ids = config.customerio.identify_by.iter().filter_map(|kind| Some((*kind, person.id_of(*kind)?.to_owned()))).collect();
+    Address { ids }
+}
+
+fn actions(job: &Job) -> &[CustomerioAction] {
+    match &job.work {
+        Work::Customerio(actions) => actions,
+        Work::CustomerioFacet { .. } | Work::IntercomLookUp(_) => &[],
+    }
+}
+
+fn repair(person: &Person, tries: u32, now: Timestamp) -> Wake {
+    Wake {
+        workspace: person.workspace.clone(),
+        person: person.id.clone(),
+        reason: WakeReason::RepairCustomerio,
+        due: now.plus(repair_after(tries)),
+    }
+}
+
+/// One job's actions share its fate: retrying one that is done already is harmless, losing one is not.
+fn worst(outcomes: &[Outcome]) -> Outcome {
+    let severity = |outcome: &Outcome| match outcome {
+        Outcome::RetryAfter { .. } => 4,
+        Outcome::Rejected { .. } => 3,
+        Outcome::Blocked { .. } => 2,
+        Outcome::Done => 1,
+        Outcome::Skipped { .. } => 0,
+    };
+    outcomes.iter().max_by_key(|o| severity(o)).cloned().unwrap_or(Outcome::Done)
+}

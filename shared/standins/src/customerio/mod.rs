@@ -1,0 +1,260 @@
+//! Customer.io: the Track API v2 and the part of the App API that finds people, over one made-up workspace.
+//!
+//! - Track API, <https://docs.customer.io/integrations/api/track/>: `POST /api/v2/entity`, `POST /api/v2/batch`,
+//!   `GET /api/v1/accounts/region`.
+//! - App API, <https://docs.customer.io/integrations/api/app/>: `GET /v1/customers`, `GET /v1/customers/{id}/attributes`,
+//!   `POST /v1/customers/attributes`.
+//!
+//! A 200 of the Track API means accepted, not applied: see `workspace` for all that is dropped without a word.
+
+mod app;
+mod campaign;
+mod item;
+mod profile;
+mod track;
+mod variants;
+mod workspace;
+
+pub use campaign::{Decision, Hold};
+pub use item::{EventKind, Identifier};
+pub use profile::{Attribute, CreatedBy, Profile};
+pub use variants::{BatchOrder, EventForUnknown, Kilobyte, Removal, StaleUpdate, UlidScope, Variants};
+pub use workspace::{FailedChange, StoredEvent};
+
+use crate::clock::Clock;
+use crate::fault::Faults;
+use crate::journal::{Journal, Keep, NotInTime};
+use crate::server::{Desk, Server};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use workspace::Workspace;
+
+/// How a workspace tells people apart. <https://docs.customer.io/journeys/identifying-people/>
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Identification {
+    #[default]
+    EmailAndId,
+    /// An e-mail address is an ordinary attribute: several profiles may share it.
+    IdOnly,
+}
+
+/// How a stand-in is set up. The credentials are the ones that it accepts.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub clock: Clock,
+    /// Makes `cio_id`s and shuffles batches. It does not choose `variants`: that is [`Variants::seeded`].
+    pub seed: u64,
+    pub variants: Variants,
+    pub identification: Identification,
+    /// "Auto-merge", on in workspaces made after 2021-09-24.
+    pub auto_merge: bool,
+    /// The workspace setting "allow updates to email using ID".
+    pub change_email_using_id: bool,
+    /// How long a write stays invisible to the App API. With a manual clock it takes no real time.
+    pub visible_after: Duration,
+    pub keep: Keep,
+    pub site_id: String,
+    pub track_api_key: String,
+    pub app_api_key: String,
+    /// `us` or `eu`, as the region check tells it.
+    pub region: String,
+    /// The workspace, as the region check tells it.
+    pub environment_id: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            clock: Clock::System,
+            seed: 1,
+            variants: Variants::default(),
+            identification: Identification::EmailAndId,
+            auto_merge: true,
+            change_email_using_id: false,
+            visible_after: Duration::ZERO,
+            keep: Keep::Everything,
+            site_id: "standin-site".to_owned(),
+            track_api_key: "standin-track-key".to_owned(),
+            app_api_key: "standin-app-key".to_owned(),
+            region: "us".to_owned(),
+            environment_id: 3,
+        }
+    }
+}
+
+/// A running stand-in. It stops, with its connections, when it is dropped.
+#[derive(Debug)]
+pub struct CustomerIo {
+    shared: Arc<Shared>,
+    track: Server,
+    app: Server,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    options: Options,
+    desk: Arc<Desk>,
+    workspace: Mutex<Workspace>,
+}
+
+impl Shared {
+    fn workspace(&self) -> MutexGuard<'_, Workspace> {
+        self.workspace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CustomerIo {
+    /// Starts both APIs, each on its own free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// No port could be had.
+    pub async fn start(options: Options) -> std::io::Result<Self> {
+        let desk = Desk::new(options.clock.clone(), options.keep, track::refuse);
+        let workspace = Mutex::new(Workspace::new(&options));
+        let shared = Arc::new(Shared { options, desk: Arc::clone(&desk), workspace });
+        let track = Server::start(track::routes(Arc::clone(&shared)), Arc::clone(&desk)).await?;
+        let app = Server::start(app::routes(Arc::clone(&shared)), desk).await?;
+        Ok(Self { shared, track, app })
+    }
+
+    /// Base address of the Track API, such as `http://127.0.0.1:4711`.
+    #[must_use]
+    pub fn track_url(&self) -> String {
+        self.track.url()
+    }
+
+    /// Base address of the App API, such as `http://127.0.0.1:4712`.
+    #[must_use]
+    pub fn app_url(&self) -> String {
+        self.app.url()
+    }
+
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// Faults of both APIs: `/api/` is the Track API, `/v1/` the App API.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.shared.desk.faults
+    }
+
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.shared.desk.journal
+    }
+
+    /// Waits until `check` holds: it is tried at once and after every request.
+    ///
+    /// # Errors
+    /// It did not hold within `limit` of real time.
+    pub async fn wait_until(&self, limit: Duration, mut check: impl FnMut(&Self) -> bool) -> Result<(), NotInTime> {
+        self.shared.desk.journal.wait(limit, || check(self)).await
+    }
+
+    // ------------------------------------------------------------------------------------ the workspace by hand
+
+    /// A profile that is there already, visible everywhere at once. Returns its `cio_id`.
+    pub fn add_profile(&self, id: Option<&str>, email: Option<&str>, attributes: &[(&str, Value)]) -> String {
+        let now_ms = self.now_ms();
+        let set_at = now_ms.div_euclid(1000);
+        let attribute = |(name, value): &(&str, Value)| ((*name).to_owned(), Attribute { value: value.clone(), set_at });
+        let attributes = attributes.iter().map(attribute).collect();
+        let mut workspace = self.shared.workspace();
+        let cio_id = workspace.add(id.map(str::to_owned), email.map(str::to_owned), attributes, CreatedBy::Hand, set_at, now_ms);
+        workspace.show_all();
+        cio_id
+    }
+
+    /// Sets attributes as a person in the vendor's own pages would: it counts as the profile's newest edit.
+    pub fn edit_profile(&self, cio_id: &str, attributes: &[(&str, Value)]) {
+        let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let mut workspace = self.shared.workspace();
+        workspace.edit(cio_id, attributes, self.now_ms());
+        workspace.show_all();
+    }
+
+    pub fn delete_profile(&self, cio_id: &str) {
+        let mut workspace = self.shared.workspace();
+        workspace.remove(cio_id, self.now_ms());
+        workspace.show_all();
+    }
+
+    // ------------------------------------------------------------------------------------------ what came of it
+
+    /// Every profile as it is, whatever the App API shows yet, in order of `cio_id`.
+    #[must_use]
+    pub fn profiles(&self) -> Vec<Profile> {
+        let mut profiles: Vec<Profile> = self.shared.workspace().live.all().cloned().collect();
+        profiles.sort_by(|one, other| one.cio_id.cmp(&other.cio_id));
+        profiles
+    }
+
+    /// The one profile that goes by this identifier; `None` if there is none, or several.
+    #[must_use]
+    pub fn profile(&self, who: &Identifier) -> Option<Profile> {
+        let workspace = self.shared.workspace();
+        workspace.live.get(&workspace.live.find_one(who)?).cloned()
+    }
+
+    /// Events that reached a profile, in order of application. Empty with [`Keep::Counters`].
+    #[must_use]
+    pub fn events(&self) -> Vec<StoredEvent> {
+        self.shared.workspace().events.iter().filter(|event| event.cio_id.is_some()).cloned().collect()
+    }
+
+    /// Events that were accepted and vanished, since nobody had the identifier. Empty with [`Keep::Counters`].
+    #[must_use]
+    pub fn vanished_events(&self) -> Vec<StoredEvent> {
+        self.shared.workspace().events.iter().filter(|event| event.cio_id.is_none()).cloned().collect()
+    }
+
+    /// How many events reached a profile, by name; repeats are not counted.
+    #[must_use]
+    pub fn event_counts(&self) -> BTreeMap<String, u64> {
+        self.shared.workspace().event_counts.clone()
+    }
+
+    /// How many events reached a profile; repeats are not counted.
+    #[must_use]
+    pub fn event_count(&self) -> u64 {
+        self.shared.workspace().event_counts.values().sum()
+    }
+
+    /// How many events were ignored since their id had come before.
+    #[must_use]
+    pub fn duplicate_events(&self) -> u64 {
+        self.shared.workspace().duplicate_events
+    }
+
+    /// How many updates, or attributes of updates, were dropped as older than what was there.
+    #[must_use]
+    pub fn stale_updates(&self) -> u64 {
+        self.shared.workspace().stale_updates
+    }
+
+    /// Identifiers that calls wanted to set and that were silently left as they were.
+    #[must_use]
+    pub fn failed_changes(&self) -> Vec<FailedChange> {
+        self.shared.workspace().failed_changes.clone()
+    }
+
+    /// Whether an event ever made a profile: people are billed by the profile.
+    #[must_use]
+    pub fn profile_created_by_accident(&self) -> bool {
+        self.shared.workspace().profiles_made_by_events > 0
+    }
+
+    /// Whether `campaign` would reach this person now, and if not, why.
+    #[must_use]
+    pub fn would_send(&self, who: &Identifier, campaign: &str) -> Decision {
+        campaign::decide(self.profile(who).as_ref(), campaign, self.shared.options.clock.now())
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.shared.options.clock.now_ms()
+    }
+}

@@ -80,7 +80,14 @@ fn actions(
         let scope = Scope::new(event, &person_view, ticket_view.as_ref(), now);
         for route in routes.on(cause.trigger) {
             match route.decide(&scope) {
-                Decision::Take(rendered) => actions.extend(rendered.into_iter().map(|r| action(event, cause, route.name(), r))),
+                Decision::Take(rendered) => {
+                    for Rendered { index, what } in rendered {
+                        match what {
+                            Ok(verb) => actions.push(action(event, cause, route.name(), index, verb)),
+                            Err(reason) => skipped.push((route.name().to_owned(), reason)),
+                        }
+                    }
+                }
                 Decision::Skip(reason) => skipped.push((route.name().to_owned(), reason)),
             }
         }
@@ -151,8 +158,8 @@ fn fact_trigger(fact: &TicketFact) -> Option<Trigger> {
     }
 }
 
-fn action(event: &Event, cause: &Cause<'_>, route: &str, rendered: Rendered) -> CustomerioAction {
-    let index = rendered.index.to_string();
+fn action(event: &Event, cause: &Cause<'_>, route: &str, index: usize, what: CustomerioVerb) -> CustomerioAction {
+    let index = index.to_string();
     let id = match (cause.edge, cause.ticket) {
         (Some((edge, episode)), Some(ticket)) => {
             // Of a conversation with several people each has edges of their own; the contact tells them apart, and unlike
@@ -162,7 +169,6 @@ fn action(event: &Event, cause: &Cause<'_>, route: &str, rendered: Rendered) -> 
         }
         (Some(_) | None, Some(_) | None) => action_id(&["event", event.id.as_str(), cause.trigger.as_str(), route, &index]),
     };
-    let what = CustomerioVerb::TrackEvent { name: rendered.name, properties: rendered.properties };
     CustomerioAction { id, route: route.to_owned(), occurred_at: cause.at, what }
 }
 

@@ -1,8 +1,59 @@
 //! What the user wrote in `trefoil.yaml`, parsed and checked once. Only these types reach the steps.
+//!
+//! File → tree of values with positions (`yaml`) → typed configuration (`build`, `routes`). All problems of a file are
+//! reported at once. Expressions stay text here: only [`crate::rules`] understands them, so that what merely needs the
+//! settings does not carry an expression language.
+
+mod build;
+mod problems;
+mod routes;
+mod yaml;
+
+pub use crate::rules::check;
+pub use problems::{Problem, Problems};
+pub(crate) use problems::{nearest, quoted, suggestion};
+pub(crate) use routes::MAX_EVENT_NAME_BYTES;
 
 use crate::event::IdKind;
 use crate::tickets::{Counting, Priority};
 use crate::time::Span;
+
+/// The configuration that is shipped: what holds until the operator changes it.
+pub const EMBEDDED: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../trefoil.yaml"));
+
+/// What the file is called where nobody says otherwise.
+pub const FILE_NAME: &str = "trefoil.yaml";
+
+/// Reads a configuration; `file_name` is for messages only. Expressions are not looked into: see [`check`].
+///
+/// # Errors
+/// Everything that is wrong with the file but its expressions, sorted by position.
+pub fn parse(file_name: &str, text: &str) -> Result<Config, Problems> {
+    let (config, problems) = read(text);
+    Problems::check(file_name, problems)?;
+    Ok(config)
+}
+
+/// As much as can be understood, and what is wrong with the rest.
+pub(crate) fn read(text: &str) -> (Config, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let nothing = yaml::Node::nothing();
+    let root = yaml::read(text, &mut problems);
+    // A file that is not YAML has that one problem, and not that its version is missing.
+    let unreadable = !problems.is_empty() && root.is_none();
+    let mut more = Vec::new();
+    let config = build::config(root.as_ref().unwrap_or(&nothing), &mut more);
+    if !unreadable {
+        problems.append(&mut more);
+    }
+    (config, problems)
+}
+
+/// [`EMBEDDED`], parsed.
+pub fn embedded() -> Config {
+    #[expect(clippy::expect_used, reason = "the text is a constant, and a test parses it")]
+    parse(FILE_NAME, EMBEDDED).expect("the shipped configuration is valid")
+}
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +77,7 @@ pub struct Tickets {
 /// A suppression window `suppress_<name>_until`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window {
-    /// Lower-case letters, digits and `_`.
+    /// A lower-case letter, then lower-case letters, digits and `_`.
     pub name: String,
     pub opens_on: WindowTrigger,
     pub lasts: Span,
@@ -99,6 +150,9 @@ pub struct Route {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expression {
     pub source: String,
+    /// In the tree: `routes[2].when`.
+    pub path: String,
+    /// From 1, as the column; of the expression's first character.
     pub line: usize,
     pub column: usize,
 }
@@ -157,6 +211,22 @@ impl Trigger {
         Self::PersonUpdated,
         Self::PersonSignedUp,
     ];
+
+    /// Expressions of such a route may speak of `ticket`.
+    pub fn is_about_a_ticket(self) -> bool {
+        match self {
+            Self::TicketOpened
+            | Self::TicketReopened
+            | Self::TicketResolved
+            | Self::TicketReplied
+            | Self::TicketSnoozed
+            | Self::TicketPrioritised
+            | Self::TicketTagged
+            | Self::TicketRated
+            | Self::TicketDeleted => true,
+            Self::PersonCreated | Self::PersonUpdated | Self::PersonSignedUp => false,
+        }
+    }
 
     /// As it stands in the file.
     pub fn as_str(self) -> &'static str {

@@ -1,0 +1,280 @@
+//! The `routes:` of a file, and the templates in them. Expressions are cut out here and understood in [`crate::rules`].
+
+use super::build::{Build, Fields};
+use super::problems::{quoted, suggestion};
+use super::yaml::{Entry, Node, Position, Text, Value, join};
+use super::{ActionTemplate, Expression, Route, Template, TemplatePart, Trigger};
+
+/// Customer.io: the longest event name, in bytes.
+pub(crate) const MAX_EVENT_NAME_BYTES: usize = 100;
+/// Customer.io takes these keys of an event as overrides of a campaign's own settings.
+const RESERVED_PROPERTIES: [&str; 3] = ["recipient", "from_address", "reply_to"];
+const ACTIONS: [&str; 1] = ["customerio.track_event"];
+
+pub(super) fn routes(build: &mut Build<'_>, node: &Node, path: &str) -> Vec<Route> {
+    let Value::List(items) = &node.value else {
+        build.wrong_type(node, path, "a list of routes, each beginning with `- name:`");
+        return Vec::new();
+    };
+    let mut names: Vec<(&str, usize)> = Vec::new();
+    items.iter().enumerate().filter_map(|(i, item)| route(build, item, &format!("{path}[{i}]"), &mut names)).collect()
+}
+
+fn route<'n>(build: &mut Build<'_>, node: &'n Node, path: &str, names: &mut Vec<(&'n str, usize)>) -> Option<Route> {
+    let fields = build.mapping(node, path, &["name", "on", "when", "do"])?;
+    let name = name(build, &fields, names);
+    let on = fields.require(build, "on", &format!("say on which event, such as `on: {}`", Trigger::TicketOpened.as_str()));
+    let on = on.and_then(|(node, path)| trigger(build, node, &path));
+    let when = fields.get("when").and_then(|(node, path)| condition(build, node, path));
+    let actions = fields.require(build, "do", "a route without an action does nothing; add `do:` with an action, or remove the route");
+    let actions = actions.map(|(node, path)| actions_of(build, node, &path));
+    // Without an event nothing can be said about the expressions.
+    Some(Route { name: name.unwrap_or_default(), on: on?, when, actions: actions.unwrap_or_default() })
+}
+
+fn name<'n>(build: &mut Build<'_>, fields: &Fields<'n>, names: &mut Vec<(&'n str, usize)>) -> Option<String> {
+    let (node, path) = fields.require(build, "name", "say in a few words what the route does; the name shows in traces")?;
+    let name = build.text(node, &path, "a name in a few words")?.text.as_str();
+    match names.iter().find(|(other, _)| *other == name) {
+        Some((_, line)) => {
+            build.say(node.at, &path, format!("the route on line {line} has the name {} too; names tell routes apart", quoted(name)))
+        }
+        None => names.push((name, node.at.line)),
+    }
+    Some(name.to_owned())
+}
+
+fn trigger(build: &mut Build<'_>, node: &Node, path: &str) -> Option<Trigger> {
+    let known = || Trigger::ALL.into_iter().map(Trigger::as_str);
+    let text = &build.text(node, path, &format!("one event such as `{}`", Trigger::TicketOpened.as_str()))?.text;
+    let found = Trigger::ALL.into_iter().find(|trigger| trigger.as_str() == text);
+    if found.is_none() {
+        build.say(node.at, path, format!("no event is named {}{}", quoted(text), suggestion(text, known())));
+    }
+    found
+}
+
+fn condition(build: &mut Build<'_>, node: &Node, path: String) -> Option<Expression> {
+    match &node.value {
+        Value::Bool(value) => Some(Expression { source: value.to_string(), path, line: node.at.line, column: node.at.column }),
+        Value::Text(text) if text.text.contains("${") => {
+            build.say(node.at, &path, "`when` is an expression as it stands; write it without `${` and `}`");
+            None
+        }
+        Value::Null | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::List(_) | Value::Map(_) | Value::Broken => {
+            let text = build.text(node, &path, "a condition such as `ticket.priority != \"low\"`")?;
+            Some(Expression { source: text.text.trim().to_owned(), path, line: text.starts.line, column: text.starts.column })
+        }
+    }
+}
+
+fn actions_of(build: &mut Build<'_>, node: &Node, path: &str) -> Vec<ActionTemplate> {
+    let Value::List(items) = &node.value else {
+        build.wrong_type(node, path, "a list of actions, each beginning with `- customerio.track_event:`");
+        return Vec::new();
+    };
+    if items.is_empty() {
+        build.say(node.at, path, "the list is empty, so the route does nothing; add an action, or remove the route");
+    }
+    items.iter().enumerate().filter_map(|(i, item)| action(build, item, &format!("{path}[{i}]"))).collect()
+}
+
+fn action(build: &mut Build<'_>, node: &Node, path: &str) -> Option<ActionTemplate> {
+    let Value::Map(entries) = &node.value else {
+        build.wrong_type(node, path, &format!("an action such as `{}:` with its fields below it", ACTIONS[0]));
+        return None;
+    };
+    let actions: Vec<_> = entries.iter().map(|entry| named_action(build, entry, &join(path, &entry.key))).collect();
+    if let Some(second) = entries.get(1) {
+        build.say(
+            second.at,
+            path,
+            format!(
+                "a second key, {}, in one action; begin each action with `- `, and indent its fields under its name",
+                quoted(&second.key)
+            ),
+        );
+    }
+    if entries.is_empty() {
+        build.say(node.at, path, "an action without a name; known: customerio.track_event");
+    }
+    actions.into_iter().next()?
+}
+
+fn named_action(build: &mut Build<'_>, entry: &Entry, path: &str) -> Option<ActionTemplate> {
+    match entry.key.as_str() {
+        "customerio.track_event" => track_event(build, &entry.node, path),
+        other => {
+            build.say(entry.at, path, format!("no action is named {}{}", quoted(other), suggestion(other, ACTIONS)));
+            None
+        }
+    }
+}
+
+fn track_event(build: &mut Build<'_>, node: &Node, path: &str) -> Option<ActionTemplate> {
+    let fields = build.mapping(node, path, &["name", "properties"])?;
+    let name = fields
+        .require(build, "name", "say what the event is called at Customer.io")
+        .and_then(|(node, path)| event_name(build, node, &path));
+    let properties = fields.get("properties").map(|(node, path)| properties(build, node, &path));
+    let name = name.unwrap_or(Template::Literal(serde_json::Value::Null));
+    Some(ActionTemplate::CustomerioTrackEvent { name, properties: properties.unwrap_or_default() })
+}
+
+fn properties(build: &mut Build<'_>, node: &Node, path: &str) -> Vec<(String, Template)> {
+    let Value::Map(entries) = &node.value else {
+        build.wrong_type(node, path, "a mapping from names to values, such as `ticket_id: \"${ticket.id}\"`");
+        return Vec::new();
+    };
+    let mut properties = Vec::new();
+    for entry in entries {
+        let path = join(path, &entry.key);
+        if RESERVED_PROPERTIES.contains(&entry.key.as_str()) {
+            let message =
+                format!("Customer.io takes {} of an event as an override of the campaign's own; choose another name", quoted(&entry.key));
+            build.say(entry.at, &path, message);
+        }
+        if entry.key.trim().is_empty() {
+            build.say(entry.at, &path, "a property without a name; give it one, or remove it");
+        }
+        if let Some(value) = template(build, &entry.node, &path) {
+            properties.push((entry.key.clone(), value));
+        }
+    }
+    properties
+}
+
+fn event_name(build: &mut Build<'_>, node: &Node, path: &str) -> Option<Template> {
+    let text = build.text(node, path, "the event's name")?;
+    if !text.text.contains("${") && text.text.len() > MAX_EVENT_NAME_BYTES {
+        let message = format!("the event's name has {} bytes; Customer.io takes at most {MAX_EVENT_NAME_BYTES}", text.text.len());
+        build.say(node.at, path, message);
+    }
+    text_template(build, text, path)
+}
+
+/// A property's value.
+fn template(build: &mut Build<'_>, node: &Node, path: &str) -> Option<Template> {
+    match &node.value {
+        Value::Null => {
+            build.say(node.at, path, "there is no value; give one, or remove the key");
+            None
+        }
+        Value::Text(text) => text_template(build, text, path),
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => {
+            literal(build, node, path).map(Template::Literal)
+        }
+        Value::Broken => None,
+    }
+}
+
+fn literal(build: &mut Build<'_>, node: &Node, path: &str) -> Option<serde_json::Value> {
+    match &node.value {
+        Value::Null => Some(serde_json::Value::Null),
+        Value::Bool(value) => Some((*value).into()),
+        Value::Int(value) => Some((*value).into()),
+        Value::Float(value) => {
+            let number = serde_json::Number::from_f64(*value).map(serde_json::Value::Number);
+            if number.is_none() {
+                build.say(node.at, path, format!("{} cannot be sent; JSON has no such number", node.value.describe()));
+            }
+            number
+        }
+        Value::Text(text) => {
+            if let Some(mark) = text.marks.first() {
+                build.say(
+                    *mark,
+                    path,
+                    "`${` works in text only, not inside a list or mapping; let one expression make the whole: `\"${[event.tag]}\"`",
+                );
+            }
+            Some(text.text.clone().into())
+        }
+        // Collected in two steps, so that every item is looked at, and not only those up to the first bad one.
+        Value::List(items) => {
+            let items: Vec<_> = items.iter().enumerate().map(|(i, item)| literal(build, item, &format!("{path}[{i}]"))).collect();
+            items.into_iter().collect()
+        }
+        Value::Map(entries) => {
+            let entries = entries.iter().map(|entry| (entry.key.clone(), literal(build, &entry.node, &join(path, &entry.key))));
+            let entries: Vec<_> = entries.collect();
+            entries.into_iter().map(|(key, value)| Some((key, value?))).collect()
+        }
+        Value::Broken => None,
+    }
+}
+
+/// Cuts text into what stands as it is and the expressions in it.
+fn text_template(build: &mut Build<'_>, text: &Text, path: &str) -> Option<Template> {
+    let mut parts = Vec::new();
+    let mut rest = text.text.as_str();
+    let mut marks = text.marks.iter();
+    let mut sound = true;
+    while let Some(begin) = rest.find("${") {
+        let mark = marks.next().copied().unwrap_or(text.starts);
+        let (before, inside) = (&rest[..begin], &rest[begin + 2..]);
+        if !before.is_empty() {
+            parts.push(TemplatePart::Text(before.to_owned()));
+        }
+        let Some(end) = expression_end(inside) else {
+            build.say(mark, path, "`${` is never closed; add the missing `}`");
+            return None;
+        };
+        // A `${` inside of the expression, in one of its strings, is not a mark of ours.
+        marks.by_ref().take(inside[..end].matches("${").count()).for_each(drop);
+        match expression(&inside[..end], mark, path) {
+            Some(expression) => parts.push(TemplatePart::Expression(expression)),
+            None => {
+                build.say(mark, path, "`${}` has nothing in it; write an expression, such as `${ticket.id}`");
+                sound = false;
+            }
+        }
+        rest = &inside[end + 1..];
+    }
+    if !rest.is_empty() {
+        parts.push(TemplatePart::Text(rest.to_owned()));
+    }
+    if !sound {
+        return None;
+    }
+    Some(match parts.as_mut_slice() {
+        [TemplatePart::Expression(_)] => match parts.pop() {
+            Some(TemplatePart::Expression(expression)) => Template::Whole(expression),
+            Some(TemplatePart::Text(_)) | None => return None,
+        },
+        _ if text.text.contains("${") => Template::Mixed(parts),
+        _ => Template::Literal(text.text.clone().into()),
+    })
+}
+
+fn expression(inside: &str, mark: Position, path: &str) -> Option<Expression> {
+    let source = inside.trim();
+    let skipped = inside.chars().take_while(|c| c.is_whitespace()).count();
+    (!source.is_empty()).then(|| Expression {
+        source: source.to_owned(),
+        path: path.to_owned(),
+        line: mark.line,
+        column: mark.column + 2 + skipped,
+    })
+}
+
+/// Where the `}` stands that closes an expression: braces of its own maps and anything in its strings are passed over.
+fn expression_end(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    let mut escaped = false;
+    for (i, c) in text.char_indices() {
+        match (quote, c) {
+            _ if escaped => escaped = false,
+            (Some(_), '\\') => escaped = true,
+            (Some(open), _) if open == c => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '{') => depth += 1,
+            (None, '}') if depth == 0 => return Some(i),
+            (None, '}') => depth -= 1,
+            (None, _) => {}
+        }
+    }
+    None
+}

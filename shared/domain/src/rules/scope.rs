@@ -1,0 +1,197 @@
+//! What an expression may see of an event, and how it gets there: every field on its own, only when it is asked for.
+//!
+//! All points in time are unix seconds. Where there is nothing, a field is null; an attribute that the source gave as null
+//! is taken as not given, so that `has(event.attributes.plan)` means "there is a plan".
+
+use crate::event::{Attributes, Event, Kind};
+use crate::tickets::{Author, TicketFact};
+use crate::time::Timestamp;
+use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt};
+use cel::common::value::{CowVal, Val};
+use cel::context::VariableResolver;
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
+
+/// What expressions may see, for one event. Make one for an event and ask all its routes: its attributes are converted at most once.
+pub struct Scope<'a> {
+    event: &'a Event,
+    person: &'a PersonView<'a>,
+    ticket: Option<&'a TicketView<'a>>,
+    now: Timestamp,
+    attributes: OnceLock<Box<dyn Val + 'a>>,
+}
+
+/// The person as `person.…`, after the event has been taken in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PersonView<'a> {
+    /// Trefoil's own id.
+    pub id: &'a str,
+    pub user_id: Option<&'a str>,
+    pub email: Option<&'a str>,
+    pub has_open_ticket: bool,
+    pub open_ticket_count: u32,
+    /// The hottest among the open tickets.
+    pub open_ticket_priority: Option<&'a str>,
+    /// 1 to 5.
+    pub last_csat_score: Option<u8>,
+    /// Windows by name: is it open at `now`? One that is not named here is not.
+    pub suppressed: BTreeMap<String, bool>,
+}
+
+/// The ticket that the event is about, as `ticket.…`, after the event has been taken in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TicketView<'a> {
+    pub id: &'a str,
+    pub priority: Option<&'a str>,
+    pub category: Option<&'a str>,
+    pub opened_at: Option<Timestamp>,
+    pub resolved_at: Option<Timestamp>,
+    /// Hours from opening to resolution; rounded to two decimals when seen by an expression.
+    pub resolution_time_hrs: Option<f64>,
+    /// From 1: which opening of the ticket this is.
+    pub episode: u32,
+}
+
+impl<'a> Scope<'a> {
+    /// `ticket` must be given for the triggers of tickets; an expression finds nothing in it otherwise.
+    pub fn new(event: &'a Event, person: &'a PersonView<'a>, ticket: Option<&'a TicketView<'a>>, now: Timestamp) -> Self {
+        Self { event, person, ticket, now, attributes: OnceLock::new() }
+    }
+
+    /// An attribute of the event that has a value.
+    pub(super) fn attribute(&self, name: &str) -> Option<&'a Json> {
+        self.event_attributes()?.get(name).filter(|value| !value.is_null())
+    }
+
+    fn event_attributes(&self) -> Option<&'a Attributes> {
+        match &self.event.kind {
+            Kind::Ticket(report) => Some(&report.attributes),
+            Kind::PersonCreated(_)
+            | Kind::PersonUpdated(_)
+            | Kind::PersonSignedUp(_)
+            | Kind::PersonIdentified(_)
+            | Kind::PersonNotFound
+            | Kind::Due(_) => self.event.kind.attributes(),
+        }
+    }
+
+    fn fact(&self) -> Option<&'a TicketFact> {
+        match &self.event.kind {
+            Kind::Ticket(report) => Some(&report.fact),
+            Kind::PersonCreated(_)
+            | Kind::PersonUpdated(_)
+            | Kind::PersonSignedUp(_)
+            | Kind::PersonIdentified(_)
+            | Kind::PersonNotFound
+            | Kind::Due(_) => None,
+        }
+    }
+}
+
+impl VariableResolver for Scope<'_> {
+    /// CEL asks for the longest dotted name first. The names are those of `names::FIELDS`.
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        let value = match variable {
+            "now" => seconds(Some(self.now)),
+            "event.id" => text(Some(self.event.id.as_str())),
+            "event.source" => text(Some(self.event.source.name())),
+            "event.kind" => text(Some(self.event.kind.name())),
+            "event.occurred_at" => seconds(Some(self.event.occurred_at)),
+            "event.attributes" => {
+                let attributes = self
+                    .attributes
+                    .get_or_init(|| self.event_attributes().map_or_else(|| map(std::iter::empty()), |attributes| map(attributes.iter())));
+                return Some(CowVal::Borrowed(attributes.as_ref()));
+            }
+            "event.tag" => text(self.fact().and_then(|fact| if let TicketFact::Tagged { tag } = fact { Some(tag.as_str()) } else { None })),
+            "event.score" => {
+                number(self.fact().and_then(|fact| if let TicketFact::Rated { score } = fact { Some(i64::from(*score)) } else { None }))
+            }
+            "event.replied_by" => {
+                text(self.fact().and_then(|fact| if let TicketFact::Replied { by } = fact { Some(author(*by)) } else { None }))
+            }
+            "person.id" => text(Some(self.person.id)),
+            "person.user_id" => text(self.person.user_id),
+            "person.email" => text(self.person.email),
+            "person.has_open_ticket" => CowVal::owned(CelBool::from(self.person.has_open_ticket)),
+            "person.open_ticket_count" => number(Some(i64::from(self.person.open_ticket_count))),
+            "person.open_ticket_priority" => text(self.person.open_ticket_priority),
+            "person.last_csat_score" => number(self.person.last_csat_score.map(i64::from)),
+            "ticket.id" => text(self.ticket.map(|ticket| ticket.id)),
+            "ticket.priority" => text(self.ticket.and_then(|ticket| ticket.priority)),
+            "ticket.category" => text(self.ticket.and_then(|ticket| ticket.category)),
+            "ticket.opened_at" => seconds(self.ticket.and_then(|ticket| ticket.opened_at)),
+            "ticket.resolved_at" => seconds(self.ticket.and_then(|ticket| ticket.resolved_at)),
+            "ticket.resolution_time_hrs" => {
+                let hours = self.ticket.and_then(|ticket| ticket.resolution_time_hrs);
+                hours.map_or_else(null, |hours| CowVal::owned(CelDouble::from((hours * 100.0).round() / 100.0)))
+            }
+            "ticket.episode" => number(self.ticket.map(|ticket| i64::from(ticket.episode))),
+            // Most routes want a few of many attributes: those are handed over one by one. What is not found here is looked for in
+            // the whole map, where its absence becomes the right error.
+            _ => {
+                if let Some(window) = variable.strip_prefix("person.suppressed.") {
+                    return Some(CowVal::owned(CelBool::from(self.person.suppressed.get(window).copied().unwrap_or(false))));
+                }
+                let name = variable.strip_prefix("event.attributes.").filter(|name| !name.contains('.'))?;
+                CowVal::Owned(from_json(self.attribute(name)?))
+            }
+        };
+        Some(value)
+    }
+}
+
+fn author(by: Author) -> &'static str {
+    match by {
+        Author::Customer => "customer",
+        Author::Teammate => "teammate",
+        Author::Bot => "bot",
+    }
+}
+
+fn null<'b>() -> CowVal<'b, 'b> {
+    CowVal::owned(CelNull)
+}
+
+fn text(value: Option<&str>) -> CowVal<'_, '_> {
+    value.map_or_else(null, |value| CowVal::owned(CelString::from(value)))
+}
+
+fn number<'b>(value: Option<i64>) -> CowVal<'b, 'b> {
+    value.map_or_else(null, |value| CowVal::owned(CelInt::from(value)))
+}
+
+fn seconds<'b>(value: Option<Timestamp>) -> CowVal<'b, 'b> {
+    number(value.map(Timestamp::secs))
+}
+
+fn boxed<'a>(value: impl Val + 'a) -> Box<dyn Val + 'a> {
+    Box::new(value)
+}
+
+fn key(name: &str) -> CelMapKey<'_> {
+    CelMapKey::from(name)
+}
+
+fn map<'a>(entries: impl Iterator<Item = (&'a String, &'a Json)>) -> Box<dyn Val + 'a> {
+    let mut map = HashMap::with_capacity(entries.size_hint().0);
+    map.extend(entries.filter(|(_, value)| !value.is_null()).map(|(name, value)| (key(name), from_json(value))));
+    boxed(CelMap::from(map))
+}
+
+fn from_json(value: &Json) -> Box<dyn Val + '_> {
+    match value {
+        Json::Null => boxed(CelNull),
+        Json::Bool(value) => boxed(CelBool::from(*value)),
+        Json::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(value), _, _) => boxed(CelInt::from(value)),
+            (None, Some(value), _) => boxed(CelUInt::from(value)),
+            (None, None, Some(value)) => boxed(CelDouble::from(value)),
+            (None, None, None) => boxed(CelNull),
+        },
+        Json::String(value) => boxed(CelString::from(value.as_str())),
+        Json::Array(items) => boxed(CelList::from(items.iter().map(from_json).collect::<Vec<_>>())),
+        Json::Object(entries) => map(entries.iter()),
+    }
+}

@@ -3,10 +3,14 @@
 use crate::emulator;
 use crate::queue::{MAX_RECEIVE_COUNT, Receiver};
 use crate::store::{NOW, alias_key, person, put};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType, ScalarAttributeType,
 };
+use aws_sdk_sqs::config::{BehaviorVersion, Region};
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
+use aws_types::SdkConfig;
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -20,7 +24,7 @@ use trefoil_domain::time::Span;
 use trefoil_platform::aws::{Aws, DUE_INDEX, DynamoStore, SqsQueue};
 use trefoil_platform::settings::{AwsSettings, Environment, QueueUrls, TableNames, variable};
 
-pub fn settings(endpoint: &str) -> AwsSettings {
+pub(crate) fn settings(endpoint: &str) -> AwsSettings {
     AwsSettings {
         region: "us-east-1".to_owned(),
         access_key_id: "test".to_owned(),
@@ -35,10 +39,10 @@ fn aws() -> Aws {
 }
 
 /// Makes the tables of a test.
-pub async fn tables(test: &str) -> TableNames {
+pub(crate) async fn tables(test: &str) -> TableNames {
     let name = |table: &str| format!("{table}-{test}");
     let names = TableNames { people: name("people"), aliases: name("aliases"), history: name("history") };
-    let client = aws().dynamodb();
+    let client = aws_sdk_dynamodb::Client::new(&patient());
     let text = |name: &str| attribute(name, ScalarAttributeType::S);
     let due = GlobalSecondaryIndex::builder()
         .index_name(DUE_INDEX)
@@ -65,20 +69,20 @@ fn key(name: &str, kind: KeyType) -> KeySchemaElement {
     KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("complete")
 }
 
-pub async fn store(test: &str) -> DynamoStore {
+pub(crate) async fn store(test: &str) -> DynamoStore {
     DynamoStore::new(aws().dynamodb(), tables(test).await)
 }
 
 /// The queue, with a receiving side for the tests: an id is the receipt handle.
-pub struct Sqs {
+pub(crate) struct Sqs {
     inner: SqsQueue,
     client: aws_sdk_sqs::Client,
     urls: QueueUrls,
     dead: String,
 }
 
-pub async fn queue(test: &str) -> Sqs {
-    let client = aws().sqs();
+pub(crate) async fn queue(test: &str) -> Sqs {
+    let client = aws_sdk_sqs::Client::new(&patient());
     let create = async |name: &str, attributes: Vec<(QueueAttributeName, String)>| {
         let mut call = client.create_queue().queue_name(format!("{name}-{}.fifo", test.replace('_', "-")));
         let fifo = [
@@ -100,7 +104,7 @@ pub async fn queue(test: &str) -> Sqs {
         urls.push((queue, create(queue.as_str(), vec![(QueueAttributeName::RedrivePolicy, redrive.clone())]).await));
     }
     let urls: QueueUrls = urls.into_iter().collect();
-    Sqs { inner: SqsQueue::new(client.clone(), urls.clone()), client, urls, dead }
+    Sqs { inner: SqsQueue::new(aws().sqs(), urls.clone()), client, urls, dead }
 }
 
 impl Sqs {
@@ -168,6 +172,7 @@ impl Receiver for Sqs {
 
 #[tokio::test]
 async fn calls_do_not_creep() {
+    let _turn = emulator::turn().await;
     let store = store("calls").await;
     let people: Vec<PersonId> = (0..10).map(|n| person(n).id).collect();
     let keys: Vec<AliasKey> = (0..90).map(alias_key).collect();
@@ -202,6 +207,7 @@ async fn calls_do_not_creep() {
 
 #[tokio::test]
 async fn an_error_names_no_person() {
+    let _turn = emulator::turn().await;
     let names = TableNames { people: "none".to_owned(), aliases: "none".to_owned(), history: "none".to_owned() };
     let store = DynamoStore::new(aws().dynamodb(), names);
     let error = store.find(&[alias_key(1)], &[]).await.expect_err("there is no such table").to_string();
@@ -230,6 +236,7 @@ async fn nothing_listening_is_an_error_in_time() {
 
 #[tokio::test]
 async fn connections_are_opened_without_side_effects() {
+    let _turn = emulator::turn().await;
     let store = store("warm").await;
     store.warm().await;
     let queue = queue("warm").await;
@@ -240,7 +247,8 @@ async fn connections_are_opened_without_side_effects() {
 
 #[tokio::test]
 async fn secrets_are_read_with_the_one_before() {
-    let client = secrets_client();
+    let _turn = emulator::turn().await;
+    let client = aws_sdk_secretsmanager::Client::new(&patient());
     let put = async |name: &str, value: &str| {
         client.create_secret().name(name).secret_string(value).send().await.expect("a secret");
     };
@@ -280,13 +288,11 @@ async fn secrets_are_read_with_the_one_before() {
     assert!(problems.0.iter().all(|problem| problem.variable.contains("TABLE") || problem.variable.contains("QUEUE")), "{problems}");
 }
 
-fn secrets_client() -> aws_sdk_secretsmanager::Client {
-    use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
-    let config = aws_sdk_secretsmanager::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(emulator::endpoint())
-        .credentials_provider(Credentials::from_keys("test", "test", None))
-        .http_client(aws_smithy_http_client::Builder::new().build_http());
-    aws_sdk_secretsmanager::Client::from_conf(config.build())
+/// For setting up and looking after, where a slow machine is no failure: a call that is given up and repeated may already
+/// have been carried out.
+fn patient() -> SdkConfig {
+    let credentials = Credentials::from_keys("test", "test", None);
+    let config = SdkConfig::builder().behavior_version(BehaviorVersion::v2026_01_12()).region(Region::new("us-east-1"));
+    let config = config.credentials_provider(SharedCredentialsProvider::new(credentials)).endpoint_url(emulator::endpoint());
+    config.http_client(aws_smithy_http_client::Builder::new().build_http()).build()
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 struct Emulator {
     endpoint: String,
@@ -14,9 +15,15 @@ struct Emulator {
 }
 
 /// Its address; started when first asked for.
-pub fn endpoint() -> &'static str {
+pub(crate) fn endpoint() -> &'static str {
     static EMULATOR: OnceLock<Emulator> = OnceLock::new();
     &EMULATOR.get_or_init(start).endpoint
+}
+
+/// Whoever talks to it waits for this first: it is one process, and the time limits of the clients under test are real.
+pub(crate) async fn turn() -> SemaphorePermit<'static> {
+    static TURNS: Semaphore = Semaphore::const_new(3);
+    TURNS.acquire().await.expect("never closed")
 }
 
 fn start() -> Emulator {

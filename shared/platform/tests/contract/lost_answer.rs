@@ -41,6 +41,7 @@ async fn lossy_endpoint(lost: Arc<AtomicBool>) -> String {
 
 #[tokio::test]
 async fn a_write_whose_answer_was_lost_is_done() {
+    let _turn = emulator::turn().await;
     let names = aws::tables("lost_answer").await;
     let lost = Arc::new(AtomicBool::new(false));
     let endpoint = lossy_endpoint(Arc::clone(&lost)).await;

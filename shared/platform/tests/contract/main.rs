@@ -14,6 +14,7 @@ macro_rules! for_both {
             mod on_aws {
                 $(#[tokio::test]
                 async fn $test() {
+                    let _turn = crate::emulator::turn().await;
                     crate::$part::$test(crate::aws::$part(stringify!($test)).await).await;
                 })*
             }

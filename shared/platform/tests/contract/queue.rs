@@ -10,10 +10,10 @@ const LONG: Span = Span::from_secs(300);
 const SHORT: Span = Span::from_secs(1);
 
 /// How often a message is received in these tests before it is a dead letter.
-pub const MAX_RECEIVE_COUNT: u32 = 2;
+pub(crate) const MAX_RECEIVE_COUNT: u32 = 2;
 
 /// The receiving side of a queue.
-pub trait Receiver: Queue {
+pub(crate) trait Receiver: Queue {
     /// What is there now.
     async fn receive(&self, queue: QueueName, max: usize, visibility: Span) -> Vec<Delivery>;
     /// What is there once `after` has passed.
@@ -39,7 +39,7 @@ async fn delete(queue: &impl Receiver, deliveries: &[Delivery]) {
     queue.settle(EVENTS, deliveries.iter().map(|delivery| (delivery.id.clone(), Disposition::Delete)).collect()).await;
 }
 
-pub async fn a_group_comes_in_order(queue: impl Receiver) {
+pub(crate) async fn a_group_comes_in_order(queue: impl Receiver) {
     let texts: Vec<String> = (0..12).map(|n| format!("m{n:02}")).collect();
     send(&queue, texts.iter().map(|text| message("a", text)).collect()).await;
     let first = queue.receive(EVENTS, 10, LONG).await;
@@ -52,7 +52,7 @@ pub async fn a_group_comes_in_order(queue: impl Receiver) {
     assert_eq!(queue.receive(EVENTS, 10, LONG).await, []);
 }
 
-pub async fn a_group_is_locked_while_one_of_it_is_in_flight(queue: impl Receiver) {
+pub(crate) async fn a_group_is_locked_while_one_of_it_is_in_flight(queue: impl Receiver) {
     send(&queue, vec![message("a", "a1"), message("a", "a2"), message("a", "a3")]).await;
     let held = queue.receive(EVENTS, 2, LONG).await;
     assert_eq!(bodies(&held), ["a1", "a2"]);
@@ -65,7 +65,7 @@ pub async fn a_group_is_locked_while_one_of_it_is_in_flight(queue: impl Receiver
     assert_eq!(bodies(&queue.receive(EVENTS, 10, LONG).await), ["a3", "a4"]);
 }
 
-pub async fn one_receive_may_bring_several_groups(queue: impl Receiver) {
+pub(crate) async fn one_receive_may_bring_several_groups(queue: impl Receiver) {
     send(&queue, vec![message("a", "a1"), message("b", "b1"), message("a", "a2"), message("c", "c1"), message("b", "b2")]).await;
     let mut received = Vec::new();
     // How they are cut into batches is the queue's business.
@@ -80,7 +80,7 @@ pub async fn one_receive_may_bring_several_groups(queue: impl Receiver) {
     assert_eq!(ids.len(), 5, "each delivery has its own id");
 }
 
-pub async fn a_repeat_within_a_group_is_dropped_even_after_delete(queue: impl Receiver) {
+pub(crate) async fn a_repeat_within_a_group_is_dropped_even_after_delete(queue: impl Receiver) {
     let named = |group: &str, body: &str| Message { body: body.to_owned(), group: group.to_owned(), dedup: "same".to_owned() };
     send(&queue, vec![named("a", "first"), named("a", "repeat"), named("b", "other group")]).await;
     send(&queue, vec![named("a", "later repeat")]).await;
@@ -93,7 +93,7 @@ pub async fn a_repeat_within_a_group_is_dropped_even_after_delete(queue: impl Re
     assert_eq!(bodies(&queue.receive(EVENTS, 10, LONG).await), ["new"]);
 }
 
-pub async fn what_is_not_settled_comes_back(queue: impl Receiver) {
+pub(crate) async fn what_is_not_settled_comes_back(queue: impl Receiver) {
     send(&queue, vec![message("a", "a1"), message("a", "a2")]).await;
     assert_eq!(bodies(&queue.receive(EVENTS, 10, SHORT).await), ["a1", "a2"]);
     assert_eq!(queue.receive(EVENTS, 10, SHORT).await, []);
@@ -102,7 +102,7 @@ pub async fn what_is_not_settled_comes_back(queue: impl Receiver) {
     assert!(again.iter().all(|delivery| delivery.receive_count == 2));
 }
 
-pub async fn a_stale_receipt_changes_nothing(queue: impl Receiver) {
+pub(crate) async fn a_stale_receipt_changes_nothing(queue: impl Receiver) {
     send(&queue, vec![message("a", "a1")]).await;
     let stale = queue.receive(EVENTS, 10, SHORT).await;
     let current = queue.receive_after(SHORT, EVENTS, 10, LONG).await;
@@ -115,7 +115,7 @@ pub async fn a_stale_receipt_changes_nothing(queue: impl Receiver) {
     assert_eq!(queue.dead(EVENTS).await, 1);
 }
 
-pub async fn what_is_given_back_comes_after_its_delay(queue: impl Receiver) {
+pub(crate) async fn what_is_given_back_comes_after_its_delay(queue: impl Receiver) {
     send(&queue, vec![message("a", "a1"), message("a", "a2")]).await;
     let received = queue.receive(EVENTS, 1, LONG).await;
     queue.settle(EVENTS, vec![(received[0].id.clone(), Disposition::Retry(SHORT))]).await;
@@ -125,7 +125,7 @@ pub async fn what_is_given_back_comes_after_its_delay(queue: impl Receiver) {
     assert_eq!(again.iter().map(|delivery| delivery.receive_count).collect::<Vec<_>>(), [2, 1]);
 }
 
-pub async fn what_is_received_too_often_is_a_dead_letter(queue: impl Receiver) {
+pub(crate) async fn what_is_received_too_often_is_a_dead_letter(queue: impl Receiver) {
     send(&queue, vec![message("a", "poison"), message("a", "next"), message("b", "other")]).await;
     let mut seen = 0;
     let mut rest = Vec::new();
@@ -147,14 +147,14 @@ pub async fn what_is_received_too_often_is_a_dead_letter(queue: impl Receiver) {
     assert_eq!(queue.dead(EVENTS).await, 1);
 }
 
-pub async fn any_json_can_be_sent(queue: impl Receiver) {
+pub(crate) async fn any_json_can_be_sent(queue: impl Receiver) {
     let value = serde_json::json!({"text": "a\u{FFFE}b\u{FFFF}c\u{0}d\u{1F980}\n'\"\\"});
     send(&queue, vec![Message::json(&value, "a".to_owned(), "1".to_owned()).expect("JSON")]).await;
     let received = queue.receive(EVENTS, 10, LONG).await;
     assert_eq!(serde_json::from_str::<serde_json::Value>(&received[0].body).expect("JSON"), value);
 }
 
-pub async fn queues_do_not_mix(queue: impl Receiver) {
+pub(crate) async fn queues_do_not_mix(queue: impl Receiver) {
     send(&queue, vec![message("a", "event")]).await;
     queue.send(QueueName::Customerio, vec![message("a", "event")]).await.expect("the queue accepts");
     queue.send(QueueName::Intercom, Vec::new()).await.expect("nothing to send is no error");

@@ -1,7 +1,7 @@
 //! The SQLite side of the contract, and what only a file can get wrong.
 
 use crate::queue::{MAX_RECEIVE_COUNT, Receiver};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -31,7 +31,7 @@ impl Clock for Hands {
 }
 
 /// A store or a queue, and the folder that goes when it does.
-pub struct InFolder<T> {
+pub(crate) struct InFolder<T> {
     inner: T,
     clock: Arc<Hands>,
     _folder: TempDir,
@@ -44,12 +44,12 @@ fn in_folder<T>(make: impl FnOnce(Db, Arc<Hands>) -> T) -> InFolder<T> {
     InFolder { inner: make(db, Arc::clone(&clock)), clock, _folder: folder }
 }
 
-pub fn store() -> SqliteStore {
+pub(crate) fn store() -> SqliteStore {
     // An unlinked file lives on while it is open.
     in_folder(|db, _| SqliteStore::new(db)).inner
 }
 
-pub fn queue() -> InFolder<SqliteQueue> {
+pub(crate) fn queue() -> InFolder<SqliteQueue> {
     in_folder(|db, clock| SqliteQueue::new(db, clock, MAX_RECEIVE_COUNT))
 }
 
@@ -106,23 +106,22 @@ async fn a_large_receive_serves_many_groups_and_none_twice() {
     let queue = queue();
     let messages = (0..1000).map(|n| message(&format!("g{}", n % 300), &format!("{n}"))).collect();
     queue.send(EVENTS, messages).await.expect("accepted");
-    let mut received = Vec::new();
-    let mut groups = BTreeSet::new();
-    loop {
-        let batch = queue.receive(EVENTS, 200, MINUTE).await;
-        if batch.is_empty() {
-            break;
-        }
-        assert!(batch.len() <= 200);
-        for delivery in &batch {
-            groups.insert(delivery.group.clone());
-        }
-        received.extend(batch);
-    }
-    assert_eq!((received.len(), groups.len()), (1000, 300));
+    let first = queue.receive(EVENTS, 200, MINUTE).await;
+    assert_eq!(first.len(), 200);
     let depth = queue.inner.depths(queue.clock.now()).await.expect("depths")[&EVENTS];
-    assert_eq!(depth, Depth { visible: 0, in_flight: 1000, dead: 0 });
-    queue.settle(EVENTS, received.iter().map(|delivery| (delivery.id.clone(), Disposition::Delete)).collect()).await;
+    assert_eq!(depth, Depth { visible: 800, in_flight: 200, dead: 0 });
+
+    let mut received: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut batch = first;
+    while !batch.is_empty() {
+        for delivery in &batch {
+            received.entry(delivery.group.clone()).or_default().push(delivery.body.parse().expect("a number"));
+        }
+        queue.settle(EVENTS, batch.iter().map(|delivery| (delivery.id.clone(), Disposition::Delete)).collect()).await;
+        batch = queue.receive(EVENTS, 200, MINUTE).await;
+    }
+    assert_eq!((received.len(), received.values().map(Vec::len).sum::<usize>()), (300, 1000));
+    assert!(received.values().all(|numbers| numbers.is_sorted()));
     assert_eq!(queue.inner.depths(queue.clock.now()).await.expect("depths")[&EVENTS], Depth::default());
 }
 

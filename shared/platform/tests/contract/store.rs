@@ -10,9 +10,9 @@ use trefoil_domain::ports::{Alias, AliasKey, Commit, Destination, HISTORY_KEPT, 
 use trefoil_domain::tickets::TicketId;
 use trefoil_domain::time::{Span, Timestamp};
 
-pub const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-pub fn workspace() -> Workspace {
+pub(crate) fn workspace() -> Workspace {
     Workspace::new("main").expect("valid")
 }
 
@@ -20,19 +20,19 @@ fn email(n: usize) -> Identifier {
     Identifier::new(IdKind::Email, &format!("person{n}@example.com")).expect("valid")
 }
 
-pub fn alias_key(n: usize) -> AliasKey {
+pub(crate) fn alias_key(n: usize) -> AliasKey {
     AliasKey::of_identifier(&workspace(), &email(n))
 }
 
 /// A person that has not been stored, as it is to be stored first.
-pub fn person(n: usize) -> Person {
+pub(crate) fn person(n: usize) -> Person {
     let mut person = Person::new(&workspace(), &email(n), NOW);
     person.version = 1;
     person.ids.entry(IdKind::Email).or_default().insert(email(n).value, NOW);
     person
 }
 
-pub fn put(person: &Person, expected: u64) -> Put {
+pub(crate) fn put(person: &Person, expected: u64) -> Put {
     Put::Person { person: Box::new(person.clone()), expected }
 }
 
@@ -48,7 +48,7 @@ async fn stored(store: &impl Store, id: &PersonId) -> Option<Person> {
     store.find(&[], std::slice::from_ref(id)).await.expect("the store answers").people.remove(id)
 }
 
-pub async fn a_write_applies_to_the_expected_version_only(store: impl Store) {
+pub(crate) async fn a_write_applies_to_the_expected_version_only(store: impl Store) {
     let mut person = person(1);
     assert_eq!(stored(&store, &person.id).await, None);
     assert_eq!(commit(&store, vec![put(&person, 0)]).await, Commit::Done);
@@ -71,7 +71,7 @@ pub async fn a_write_applies_to_the_expected_version_only(store: impl Store) {
     assert_eq!(commit(&store, Vec::new()).await, Commit::Done);
 }
 
-pub async fn several_writes_apply_together_or_not_at_all(store: impl Store) {
+pub(crate) async fn several_writes_apply_together_or_not_at_all(store: impl Store) {
     let (one, two) = (person(1), person(2));
     let claim = |expected| Put::Alias { key: alias_key(1), alias: alias(&[&one, &two]), expected };
     let found = async || store.find(&[alias_key(1)], &[one.id.clone(), two.id.clone()]).await.expect("the store answers");
@@ -90,7 +90,7 @@ pub async fn several_writes_apply_together_or_not_at_all(store: impl Store) {
     assert_eq!(found().await.aliases[&alias_key(1)].version, 2);
 }
 
-pub async fn one_read_finds_many_keys(store: impl Store) {
+pub(crate) async fn one_read_finds_many_keys(store: impl Store) {
     let people: Vec<Person> = (0..60).map(person).collect();
     for some in people.chunks(30) {
         let puts = some.iter().map(|person| put(person, 0)).collect();
@@ -110,7 +110,7 @@ pub async fn one_read_finds_many_keys(store: impl Store) {
     assert_eq!(store.find(&[], &[]).await, Ok(Default::default()));
 }
 
-pub async fn a_deleted_ticket_stays_known(store: impl Store) {
+pub(crate) async fn a_deleted_ticket_stays_known(store: impl Store) {
     let key = AliasKey::of_ticket(&workspace(), &TicketId::new("4711").expect("valid"));
     let deleted = Alias { deleted_at: Some(NOW), ..Alias::default() };
     assert_eq!(commit(&store, vec![Put::Alias { key: key.clone(), alias: deleted, expected: 0 }]).await, Commit::Done);
@@ -118,7 +118,7 @@ pub async fn a_deleted_ticket_stays_known(store: impl Store) {
     assert_eq!(found.aliases[&key], Alias { claimants: Vec::new(), deleted_at: Some(NOW), version: 1 });
 }
 
-pub async fn marks_are_written_each_on_its_own(store: impl Store) {
+pub(crate) async fn marks_are_written_each_on_its_own(store: impl Store) {
     let (one, two, stranger) = (person(1), person(2), person(3));
     assert_eq!(commit(&store, vec![put(&one, 0), put(&two, 0)]).await, Commit::Done);
     let ids = [one.id.clone(), two.id.clone(), stranger.id.clone(), one.id.clone()];
@@ -151,7 +151,7 @@ async fn due(store: &impl Store, in_secs: i64, limit: usize) -> Vec<Wake> {
     store.due_wakes(NOW.plus(Span::from_secs(in_secs)), limit).await.expect("the store answers")
 }
 
-pub async fn wakes_are_due_in_order_and_replaced(store: impl Store) {
+pub(crate) async fn wakes_are_due_in_order_and_replaced(store: impl Store) {
     // More than one write's worth, the latest first.
     let many: Vec<Wake> = (0..40).map(|n| wake(n, WakeReason::Facet, 100 - i64::try_from(n).expect("small"))).collect();
     store.set_wakes(many.clone()).await.expect("the store answers");
@@ -171,7 +171,7 @@ pub async fn wakes_are_due_in_order_and_replaced(store: impl Store) {
     store.set_wakes(Vec::new()).await.expect("the store answers");
 }
 
-pub async fn a_wake_that_was_moved_is_not_cleared(store: impl Store) {
+pub(crate) async fn a_wake_that_was_moved_is_not_cleared(store: impl Store) {
     let (kept, gone, moved) = (wake(1, WakeReason::Facet, 1), wake(2, WakeReason::Facet, 2), wake(3, WakeReason::Facet, 3));
     store.set_wakes(vec![kept.clone(), gone.clone(), moved.clone()]).await.expect("the store answers");
     let later = wake(3, WakeReason::Facet, 4);
@@ -188,7 +188,7 @@ fn record(event: &str, stage: &str, outcome: Outcome) -> Record {
     Record { event, stage, at: NOW, what: "test".to_owned(), outcome, skipped: Vec::new(), notes: Vec::new() }
 }
 
-pub async fn history_keeps_the_last_outcome_of_a_stage(store: impl Store) {
+pub(crate) async fn history_keeps_the_last_outcome_of_a_stage(store: impl Store) {
     let history = async |event: &str, now| store.history(&EventId::from_stored(event), now).await.expect("the store answers");
     let retried = record("e1", "customerio", Outcome::retry(Span::from_secs(9), "unreachable"));
     let done = record("e1", "customerio", Outcome::Done);
@@ -210,7 +210,7 @@ pub async fn history_keeps_the_last_outcome_of_a_stage(store: impl Store) {
     assert_eq!(history("e3", end).await, [], "what has expired is not shown, deleted or not");
 }
 
-pub async fn any_text_comes_back_as_it_was(store: impl Store) {
+pub(crate) async fn any_text_comes_back_as_it_was(store: impl Store) {
     let odd = Identifier::new(IdKind::UserId, "a\u{FFFE}b\u{FFFF}c\u{0}d\u{1F980}'\"\\").expect("valid");
     let mut person = Person::new(&workspace(), &odd, NOW);
     person.version = 1;
@@ -240,7 +240,7 @@ async fn race<F: Future<Output = Commit> + Send + 'static>(write: impl Fn(i64) -
     outcomes
 }
 
-pub async fn of_racing_writers_one_wins(store: impl Store + 'static) {
+pub(crate) async fn of_racing_writers_one_wins(store: impl Store + 'static) {
     let store = Arc::new(store);
     for expected in 0..ROUNDS {
         let attempt = |racer: i64| {
@@ -256,7 +256,7 @@ pub async fn of_racing_writers_one_wins(store: impl Store + 'static) {
     }
 }
 
-pub async fn of_racing_transactions_one_wins(store: impl Store + 'static) {
+pub(crate) async fn of_racing_transactions_one_wins(store: impl Store + 'static) {
     let store = Arc::new(store);
     for expected in 0..ROUNDS {
         let attempt = |racer: i64| {
@@ -277,7 +277,7 @@ pub async fn of_racing_transactions_one_wins(store: impl Store + 'static) {
     }
 }
 
-pub async fn of_racing_senders_one_wins(store: impl Store + 'static) {
+pub(crate) async fn of_racing_senders_one_wins(store: impl Store + 'static) {
     let store = Arc::new(store);
     for version in 0..ROUNDS {
         // All of them write the very same mark: one of them holds it all the same.

@@ -5,6 +5,8 @@
 
 #![expect(clippy::print_stdout, reason = "the table is what this is for")]
 
+use futures::future::join_all;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -103,14 +105,14 @@ async fn follow(bench: &Arc<Bench>) -> Duration {
     let begun = Instant::now();
     let route = tokio::spawn({
         let bench = Arc::clone(bench);
-        async move { drain(&bench, QueueName::Events, async |batch| route(&bench, batch).await).await }
+        async move { drain(&bench, QueueName::Events).await }
     });
-    drain(bench, QueueName::CustomerioState, async |batch| send(bench, batch).await).await;
+    drain(bench, QueueName::CustomerioState).await;
     route.await.expect("no panic");
     begun.elapsed()
 }
 
-async fn drain(bench: &Bench, queue: QueueName, handle: impl AsyncFn(&[Delivery])) {
+async fn drain(bench: &Bench, queue: QueueName) {
     let mut handled = 0;
     while handled < bench.events {
         let batch = bench.queue.receive(queue, BATCH, VISIBILITY, SystemClock.now()).await.expect(OK);
@@ -118,7 +120,11 @@ async fn drain(bench: &Bench, queue: QueueName, handle: impl AsyncFn(&[Delivery]
             bench.queue.wait(queue, Duration::from_secs(1)).await;
             continue;
         }
-        handle(&batch).await;
+        if queue == QueueName::Events {
+            route(bench, &batch).await;
+        } else {
+            send(bench, &batch).await;
+        }
         handled += batch.len();
         let settled = batch.into_iter().map(|delivery| (delivery.id, Disposition::Delete)).collect();
         bench.queue.settle(queue, settled, SystemClock.now()).await.expect(OK);
@@ -132,22 +138,16 @@ fn person(delivery: &Delivery) -> Person {
 }
 
 /// Groups at once, messages of a group one after the other, as the steps do it.
-async fn by_group(batch: &[Delivery], handle: impl AsyncFn(&Delivery)) {
-    let mut groups: std::collections::BTreeMap<&str, Vec<&Delivery>> = Default::default();
+async fn route(bench: &Bench, batch: &[Delivery]) {
+    let mut groups: BTreeMap<&str, Vec<&Delivery>> = BTreeMap::new();
     for delivery in batch {
         groups.entry(&delivery.group).or_default().push(delivery);
     }
-    let handle = &handle;
-    futures::future::join_all(groups.into_values().map(async |deliveries| {
-        for delivery in deliveries {
-            handle(delivery).await;
-        }
-    }))
-    .await;
+    join_all(groups.into_values().map(|deliveries| route_group(bench, deliveries))).await;
 }
 
-async fn route(bench: &Bench, batch: &[Delivery]) {
-    by_group(batch, async |delivery| {
+async fn route_group(bench: &Bench, deliveries: Vec<&Delivery>) {
+    for delivery in deliveries {
         let stranger = person(delivery);
         let found = bench.store.find(&[], std::slice::from_ref(&stranger.id)).await.expect(OK);
         let mut person = found.people.into_values().next().unwrap_or(stranger);
@@ -159,8 +159,7 @@ async fn route(bench: &Bench, batch: &[Delivery]) {
         let job = Message { body: delivery.body[..200].to_owned(), group: delivery.group.clone(), dedup: n.to_owned() };
         bench.queue.send(QueueName::CustomerioState, vec![job]).await.expect(OK);
         bench.store.record(vec![record(n, "route")]).await.expect(OK);
-    })
-    .await;
+    }
 }
 
 async fn send(bench: &Bench, batch: &[Delivery]) {

@@ -12,7 +12,8 @@ use trefoil_domain::time::Timestamp;
 pub fn log_json(level: &str) {
     let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_target(false);
     // Lambda adds its own time to each line.
-    started(subscriber.without_time().with_env_filter(filter(level)).try_init());
+    // It fails where logging has been started before, and that is as good.
+    drop(subscriber.without_time().with_env_filter(filter(level)).try_init());
     // A panic's message may quote what it was working on, so only the place is told.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
@@ -23,7 +24,7 @@ pub fn log_json(level: &str) {
 /// Starts logging for a human, on standard error. Otherwise as [`log_json`].
 pub fn log_human(level: &str) {
     let subscriber = tracing_subscriber::fmt().with_target(false).with_writer(std::io::stderr);
-    started(subscriber.with_env_filter(filter(level)).try_init());
+    drop(subscriber.with_env_filter(filter(level)).try_init());
 }
 
 /// Libraries whose debug lines hold requests and their bodies: they speak from `warn` on, whatever the level.
@@ -34,12 +35,6 @@ fn filter(level: &str) -> EnvFilter {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     let quiet = QUIET.iter().filter_map(|library| format!("{library}=warn").parse().ok());
     quiet.fold(filter, EnvFilter::add_directive)
-}
-
-fn started(result: Result<(), Box<dyn Error + Send + Sync>>) {
-    if result.is_err() {
-        tracing::debug!("logging was started before");
-    }
 }
 
 /// What a metric may be split by. Each combination of values is a metric that is paid for, so there are no others.

@@ -3,7 +3,6 @@
 use super::{Error, deadline};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::de::IgnoredAny;
-use std::future::Future;
 use trefoil_domain::time::Timestamp;
 
 /// Runs `handler` at each invocation, with the time at which the function is stopped. An error makes the invocation a
@@ -11,10 +10,10 @@ use trefoil_domain::time::Timestamp;
 ///
 /// # Errors
 /// The runtime cannot be reached.
-pub async fn run_schedule<F, R>(handler: F) -> Result<(), Error>
+pub async fn run_schedule<F>(handler: F) -> Result<(), Error>
 where
-    F: Fn(Timestamp) -> R,
-    R: Future<Output = Result<(), Error>>,
+    F: AsyncFn(Timestamp) -> Result<(), Error>,
 {
-    lambda_runtime::run(service_fn(|event: LambdaEvent<IgnoredAny>| handler(deadline(&event.context)))).await
+    let handler = &handler;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<IgnoredAny>| handler(deadline(&event.context)).await)).await
 }

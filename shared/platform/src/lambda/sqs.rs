@@ -24,10 +24,9 @@ const LONGEST_RETRY: Span = Span::from_hours(12);
 ///
 /// # Errors
 /// The runtime cannot be reached.
-pub async fn run_sqs<F, R>(queue_url: &str, client: &Client, handler: F) -> Result<(), Error>
+pub async fn run_sqs<F>(queue_url: &str, client: &Client, handler: F) -> Result<(), Error>
 where
-    F: Fn(Vec<Delivery>, Timestamp) -> R,
-    R: Future<Output = Vec<(String, Disposition)>>,
+    F: AsyncFn(Vec<Delivery>, Timestamp) -> Vec<(String, Disposition)>,
 {
     let handler = &handler;
     let service = service_fn(async |event: LambdaEvent<Event>| {

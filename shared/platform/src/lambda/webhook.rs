@@ -11,7 +11,6 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::future::Future;
 use trefoil_domain::time::Timestamp;
 
 /// A request as it arrived.
@@ -51,22 +50,17 @@ impl Response {
 ///
 /// # Errors
 /// The runtime cannot be reached.
-pub async fn run_webhook<F, R>(handler: F) -> Result<(), Error>
+pub async fn run_webhook<F>(handler: F) -> Result<(), Error>
 where
-    F: Fn(Request) -> R,
-    R: Future<Output = Response>,
+    F: AsyncFn(Request) -> Response,
 {
-    let service = service_fn(|event: LambdaEvent<Value>| {
-        let deadline = deadline(&event.context);
-        let request = request(event.payload, deadline);
-        let answer = request.map(&handler);
-        async move {
-            let response = match answer {
-                Some(answer) => answer.await,
-                None => Response::status(400),
-            };
-            Ok::<_, Error>(Wire { status_code: response.status, headers: Headers { content_type: "text/plain" }, body: response.body })
-        }
+    let handler = &handler;
+    let service = service_fn(async |event: LambdaEvent<Value>| {
+        let response = match request(event.payload, deadline(&event.context)) {
+            Some(request) => handler(request).await,
+            None => Response::status(400),
+        };
+        Ok::<_, Error>(Wire { status_code: response.status, headers: Headers { content_type: "text/plain" }, body: response.body })
     });
     lambda_runtime::run(service).await
 }

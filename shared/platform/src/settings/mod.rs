@@ -86,9 +86,12 @@ pub mod variable {
     pub const SECRETS: [&str; 5] = [INTERCOM_CLIENT_SECRET, INTERCOM_TOKEN, CUSTOMERIO_SITE_ID, CUSTOMERIO_API_KEY, CUSTOMERIO_APP_API_KEY];
 }
 
+/// Looks a variable up.
+type Get = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// Where settings come from.
 pub struct Environment {
-    get: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    get: Box<Get>,
     /// Secrets read from Secrets Manager, or why that failed.
     stored: BTreeMap<&'static str, Result<SecretString, String>>,
 }

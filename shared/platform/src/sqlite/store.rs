@@ -63,16 +63,16 @@ impl Store for SqliteStore {
         let read = move |db: &Connection| {
             let mut alias = db.prepare_cached("SELECT body FROM aliases WHERE key = ?1")?;
             let mut person = db.prepare_cached("SELECT body FROM people WHERE id = ?1")?;
-            let mut found: (Vec<(AliasKey, String)>, Vec<(PersonId, String)>) = Default::default();
+            let (mut found_aliases, mut found_people) = (Vec::new(), Vec::new());
             for key in &aliases {
-                found.0.extend(alias.query_row([key.as_str()], |row| row.get(0)).optional()?.map(|body| (key.clone(), body)));
+                found_aliases.extend(alias.query_row([key.as_str()], |row| row.get(0)).optional()?.map(|body| (key.clone(), body)));
             }
             for id in &people {
-                found.1.extend(person.query_row([id.as_str()], |row| row.get(0)).optional()?.map(|body| (id.clone(), body)));
+                found_people.extend(person.query_row([id.as_str()], |row| row.get(0)).optional()?.map(|body| (id.clone(), body)));
             }
-            Ok(found)
+            Ok((found_aliases, found_people))
         };
-        let (aliases, people) = self.db.read(read).await.map_err(failed(doing))?;
+        let (aliases, people): (Vec<(_, String)>, Vec<(_, String)>) = self.db.read(read).await.map_err(failed(doing))?;
         Ok(Found {
             aliases: aliases.into_iter().map(|(key, body)| Ok((key, parse(doing, &body)?))).collect::<Result<_, _>>()?,
             people: people.into_iter().map(|(id, body)| Ok((id, parse(doing, &body)?))).collect::<Result<_, _>>()?,

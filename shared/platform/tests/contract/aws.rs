@@ -108,7 +108,7 @@ pub(crate) async fn queue(test: &str) -> Sqs {
 }
 
 impl Sqs {
-    fn url(&self, queue: QueueName) -> &str {
+    pub(crate) fn url(&self, queue: QueueName) -> &str {
         self.urls.get(queue).expect("all queues exist")
     }
 }

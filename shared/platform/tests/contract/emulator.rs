@@ -3,15 +3,15 @@
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 struct Emulator {
     endpoint: String,
-    /// While this is open, it runs: the shell around it waits for the end of its input, which comes however we end.
-    _input: ChildStdin,
+    /// While its input is open, it runs: the shell around it waits for the end of that, which comes however we end.
+    _shell: Child,
 }
 
 /// Its address; started when first asked for.
@@ -40,7 +40,6 @@ fn start() -> Emulator {
         .stdout(Stdio::piped())
         .spawn()
         .expect("a shell");
-    let input = shell.stdin.take().expect("piped");
     let mut line = String::new();
     BufReader::new(shell.stdout.take().expect("piped")).read_line(&mut line).expect("the shell says that it runs");
 
@@ -49,7 +48,7 @@ fn start() -> Emulator {
         assert!(begun.elapsed() < Duration::from_secs(60), "{} does not answer on port {port}", program.display());
         std::thread::sleep(Duration::from_millis(20));
     }
-    Emulator { endpoint, _input: input }
+    Emulator { endpoint, _shell: shell }
 }
 
 fn program() -> PathBuf {

@@ -2,6 +2,7 @@
 
 mod aws;
 mod emulator;
+mod lambda;
 mod lost_answer;
 mod queue;
 mod sqlite;

@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::HashMap;
+use std::fmt::Display;
 use trefoil_domain::ports::{AliasKey, Destination, HISTORY_KEPT, Record, StoreError};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -39,7 +40,7 @@ pub(super) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-pub(super) fn number(value: impl ToString) -> AttributeValue {
+pub(super) fn number(value: impl Display + Copy) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 

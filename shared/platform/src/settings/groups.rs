@@ -1,0 +1,237 @@
+//! Settings that belong together.
+
+use super::{Reader, variable};
+use secrecy::{ExposeSecret, SecretString};
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use trefoil_domain::event::Workspace;
+use trefoil_domain::ports::QueueName;
+
+/// A shorter key signs nothing worth the name. A missing one would silently mean "signed with the empty key".
+pub(crate) const MIN_SIGNING_SECRET_BYTES: usize = 16;
+
+/// What it takes to call AWS.
+#[derive(Clone, Debug)]
+pub struct AwsSettings {
+    pub region: String,
+    pub access_key_id: String,
+    pub secret_access_key: SecretString,
+    pub session_token: Option<SecretString>,
+    /// In place of AWS's own addresses; may be plain `http`.
+    pub endpoint: Option<String>,
+}
+
+/// What it takes to accept Intercom's webhooks.
+#[derive(Clone, Debug)]
+pub struct IntercomWebhook {
+    /// At least one, each of at least 16 bytes; any of them may have signed.
+    pub client_secrets: Vec<SecretString>,
+    /// The only Intercom workspace to listen to, if that was said.
+    pub app_id: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntercomRegion {
+    Us,
+    Eu,
+    Au,
+}
+
+/// What it takes to ask Intercom.
+#[derive(Clone, Debug)]
+pub struct IntercomApi {
+    pub token: SecretString,
+    /// Set unless `url` is.
+    pub region: Option<IntercomRegion>,
+    pub url: Option<String>,
+    /// This copy's share of the vendor's limit, without any margin.
+    pub requests_per_10_secs: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CustomerioRegion {
+    Us,
+    Eu,
+}
+
+/// What it takes to write to Customer.io.
+#[derive(Clone, Debug)]
+pub struct CustomerioApi {
+    pub site_id: SecretString,
+    pub api_key: SecretString,
+    /// Without it profiles are not looked up.
+    pub app_api_key: Option<SecretString>,
+    /// Set unless `url` is, and `app_url` where there is an App API key.
+    pub region: Option<CustomerioRegion>,
+    /// Of the Track API.
+    pub url: Option<String>,
+    /// Of the App API.
+    pub app_url: Option<String>,
+    /// This copy's share of the vendor's limit, without any margin.
+    pub requests_per_sec: f64,
+    /// The same for the App API.
+    pub app_requests_per_sec: f64,
+}
+
+/// Names of the three tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableNames {
+    pub people: String,
+    pub aliases: String,
+    pub history: String,
+}
+
+/// URLs of the queues that a program uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueUrls(BTreeMap<QueueName, String>);
+
+impl QueueUrls {
+    pub fn get(&self, queue: QueueName) -> Option<&str> {
+        self.0.get(&queue).map(String::as_str)
+    }
+}
+
+impl FromIterator<(QueueName, String)> for QueueUrls {
+    fn from_iter<I: IntoIterator<Item = (QueueName, String)>>(urls: I) -> Self {
+        Self(urls.into_iter().collect())
+    }
+}
+
+/// The variable that holds a queue's URL.
+pub(crate) fn queue_variable(queue: QueueName) -> &'static str {
+    match queue {
+        QueueName::Events => variable::QUEUE_EVENTS,
+        QueueName::CustomerioState => variable::QUEUE_CUSTOMERIO_STATE,
+        QueueName::Customerio => variable::QUEUE_CUSTOMERIO,
+        QueueName::Intercom => variable::QUEUE_INTERCOM,
+        QueueName::Parked => variable::QUEUE_PARKED,
+    }
+}
+
+pub(super) fn aws(reader: &mut Reader<'_>) -> Option<AwsSettings> {
+    let region = match reader.optional(variable::AWS_REGION).or_else(|| reader.optional(variable::AWS_DEFAULT_REGION)) {
+        Some(region) => Some(region),
+        None => reader.problem(variable::AWS_REGION, "is not set; it must hold the AWS region, such as eu-west-1"),
+    };
+    let access_key_id = reader.required(variable::AWS_ACCESS_KEY_ID, "an access key id (Lambda sets it)");
+    let secret_access_key = reader.required(variable::AWS_SECRET_ACCESS_KEY, "the secret access key (Lambda sets it)");
+    let endpoint = url(reader, variable::AWS_ENDPOINT_URL);
+    Some(AwsSettings {
+        region: region?,
+        access_key_id: access_key_id?,
+        secret_access_key: secret_access_key?.into(),
+        session_token: reader.optional(variable::AWS_SESSION_TOKEN).map(SecretString::from),
+        endpoint: endpoint?,
+    })
+}
+
+pub(super) fn workspace(reader: &mut Reader<'_>) -> Option<Workspace> {
+    let name = reader.optional(variable::WORKSPACE).unwrap_or_else(|| "main".to_owned());
+    match Workspace::new(&name) {
+        Ok(workspace) => Some(workspace),
+        Err(why) => reader.problem(variable::WORKSPACE, format!("cannot be used: {why}")),
+    }
+}
+
+pub(super) fn intercom_webhook(reader: &mut Reader<'_>) -> Option<IntercomWebhook> {
+    let name = variable::INTERCOM_CLIENT_SECRET;
+    let all = reader.secret(name, "the client secret of the Intercom app (Developer Hub, Basic information)")?;
+    let client_secrets: Vec<SecretString> = all.expose_secret().split(',').map(|secret| SecretString::from(secret.trim())).collect();
+    if client_secrets.iter().any(|secret| secret.expose_secret().len() < MIN_SIGNING_SECRET_BYTES) {
+        return reader.problem(
+            name,
+            format!("holds a secret of fewer than {MIN_SIGNING_SECRET_BYTES} bytes, or an empty one; copy it from Intercom"),
+        );
+    }
+    Some(IntercomWebhook { client_secrets, app_id: reader.optional(variable::INTERCOM_APP_ID) })
+}
+
+pub(super) fn intercom_api(reader: &mut Reader<'_>) -> Option<IntercomApi> {
+    let token = reader.secret(variable::INTERCOM_TOKEN, "an access token of the Intercom app");
+    let regions = [("us", IntercomRegion::Us), ("eu", IntercomRegion::Eu), ("au", IntercomRegion::Au)];
+    let url = url(reader, variable::INTERCOM_URL);
+    let wanted = matches!(url, Some(None));
+    let region = region(reader, variable::INTERCOM_REGION, &regions, wanted);
+    let requests_per_10_secs = rate(reader, variable::INTERCOM_RATE, 1666.0);
+    let copies = copies(reader);
+    Some(IntercomApi { token: token?, region: region?, url: url?, requests_per_10_secs: requests_per_10_secs? / copies? })
+}
+
+pub(super) fn customerio_api(reader: &mut Reader<'_>) -> Option<CustomerioApi> {
+    let site_id = reader.secret(variable::CUSTOMERIO_SITE_ID, "the site id (Settings, API credentials)");
+    let api_key = reader.secret(variable::CUSTOMERIO_API_KEY, "the Track API key (Settings, API credentials)");
+    let app_api_key = reader.optional_secret(variable::CUSTOMERIO_APP_API_KEY);
+    let url_setting = url(reader, variable::CUSTOMERIO_URL);
+    let app_url = url(reader, variable::CUSTOMERIO_APP_URL);
+    let app_wanted = matches!(app_api_key, Some(Some(_))) && matches!(app_url, Some(None));
+    let wanted = matches!(url_setting, Some(None)) || app_wanted;
+    let regions = [("us", CustomerioRegion::Us), ("eu", CustomerioRegion::Eu)];
+    let region = region(reader, variable::CUSTOMERIO_REGION, &regions, wanted);
+    let requests_per_sec = rate(reader, variable::CUSTOMERIO_RATE, 100.0);
+    let app_requests_per_sec = rate(reader, variable::CUSTOMERIO_APP_RATE, 10.0);
+    let copies = copies(reader);
+    Some(CustomerioApi {
+        site_id: site_id?,
+        api_key: api_key?,
+        app_api_key: app_api_key?,
+        region: region?,
+        url: url_setting?,
+        app_url: app_url?,
+        requests_per_sec: requests_per_sec? / copies?,
+        app_requests_per_sec: app_requests_per_sec? / copies?,
+    })
+}
+
+pub(super) fn tables(reader: &mut Reader<'_>) -> Option<TableNames> {
+    let people = reader.required(variable::TABLE_PEOPLE, "the name of the people table");
+    let aliases = reader.required(variable::TABLE_ALIASES, "the name of the aliases table");
+    let history = reader.required(variable::TABLE_HISTORY, "the name of the history table");
+    Some(TableNames { people: people?, aliases: aliases?, history: history? })
+}
+
+/// These queues must be there.
+pub(super) fn queues(reader: &mut Reader<'_>, queues: &[QueueName]) -> Option<QueueUrls> {
+    let urls: Vec<_> = queues
+        .iter()
+        .map(|queue| {
+            let name = queue_variable(*queue);
+            reader.required(name, "the URL of the queue").map(|url| (*queue, url))
+        })
+        .collect();
+    urls.into_iter().collect()
+}
+
+/// The outer `None` is a problem, the inner an unset variable.
+#[expect(clippy::option_option, reason = "unset and unreadable are different things")]
+fn url(reader: &mut Reader<'_>, name: &str) -> Option<Option<String>> {
+    match reader.optional(name) {
+        None => Some(None),
+        Some(url) if url.starts_with("https://") || url.starts_with("http://") => Some(Some(url.trim_end_matches('/').to_owned())),
+        Some(_) => reader.problem(name, "is not a URL; it must start with https:// or http://"),
+    }
+}
+
+/// A region is never guessed: the wrong one would send people's data to another continent.
+#[expect(clippy::option_option, reason = "unset and unreadable are different things")]
+fn region<T: Copy>(reader: &mut Reader<'_>, name: &str, known: &[(&str, T)], wanted: bool) -> Option<Option<T>> {
+    let expected = || known.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+    match reader.optional(name).map(|text| text.to_lowercase()) {
+        None if wanted => reader.problem(name, format!("is not set; it must be one of {}", expected())),
+        None => Some(None),
+        Some(text) => match known.iter().find(|(word, _)| *word == text) {
+            Some((_, region)) => Some(Some(*region)),
+            None => reader.problem(name, format!("is not known; it must be one of {}", expected())),
+        },
+    }
+}
+
+fn rate(reader: &mut Reader<'_>, name: &str, default: f64) -> Option<f64> {
+    match reader.parsed(name, default, "a number of requests")? {
+        rate if rate.is_finite() && rate > 0.0 => Some(rate),
+        _ => reader.problem(name, "must be greater than zero"),
+    }
+}
+
+fn copies(reader: &mut Reader<'_>) -> Option<f64> {
+    reader.parsed(variable::CONCURRENCY, NonZeroU32::MIN, "a whole number of copies, at least 1").map(|copies| f64::from(copies.get()))
+}

@@ -1,0 +1,123 @@
+use super::*;
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    let variables: BTreeMap<String, String> = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Environment::new(move |name| variables.get(name).cloned())
+}
+
+const SECRET: &str = "0123456789abcdef-canary";
+
+const INGEST: [(&str, &str); 3] = [
+    (variable::INTERCOM_CLIENT_SECRET, SECRET),
+    (variable::QUEUE_EVENTS, "https://sqs.example.com/1/events.fifo"),
+    (variable::QUEUE_PARKED, "https://sqs.example.com/1/parked.fifo"),
+];
+
+fn named(problems: &Problems) -> Vec<&str> {
+    problems.0.iter().map(|problem| problem.variable.as_str()).collect()
+}
+
+#[test]
+fn a_complete_environment_is_read() {
+    let settings = environment(&INGEST).ingest_intercom().expect("complete");
+    assert_eq!(settings.workspace.as_str(), "main");
+    assert_eq!(settings.webhook.client_secrets.len(), 1);
+    assert_eq!(settings.webhook.app_id, None);
+    assert!(settings.warm);
+    assert_eq!(settings.queues.get(trefoil_domain::ports::QueueName::Events), Some("https://sqs.example.com/1/events.fifo"));
+    assert!(!format!("{settings:?}").contains("canary"), "secrets stay out of debug output");
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let problems =
+        environment(&[(variable::WORKSPACE, "no spaces"), (variable::WARM, "perhaps")]).ingest_intercom().expect_err("incomplete");
+    let expected = [variable::WORKSPACE, variable::INTERCOM_CLIENT_SECRET, variable::QUEUE_EVENTS, variable::QUEUE_PARKED, variable::WARM];
+    assert_eq!(named(&problems), expected);
+}
+
+#[test]
+fn a_client_secret_must_be_long_enough_and_is_never_shown() {
+    for bad in ["", "   ", "short-canary", "0123456789abcdef-canary,", "0123456789abcdef-canary,short"] {
+        let mut variables = INGEST.to_vec();
+        variables[0].1 = bad;
+        let problems = environment(&variables).ingest_intercom().expect_err(bad);
+        assert_eq!(named(&problems), [variable::INTERCOM_CLIENT_SECRET], "{bad:?}");
+        assert!(!problems.to_string().contains("canary"), "{problems}");
+    }
+    let mut variables = INGEST.to_vec();
+    variables[0].1 = "0123456789abcdef-one, 0123456789abcdef-two";
+    let webhook = environment(&variables).ingest_intercom().expect("two of them").webhook;
+    let read: Vec<&str> = webhook.client_secrets.iter().map(ExposeSecret::expose_secret).collect();
+    assert_eq!(read, ["0123456789abcdef-one", "0123456789abcdef-two"]);
+}
+
+const SERVE: [(&str, &str); 6] = [
+    (variable::INTERCOM_CLIENT_SECRET, SECRET),
+    (variable::INTERCOM_TOKEN, "token"),
+    (variable::INTERCOM_REGION, "au"),
+    (variable::CUSTOMERIO_SITE_ID, "site"),
+    (variable::CUSTOMERIO_API_KEY, "key"),
+    (variable::CUSTOMERIO_REGION, "EU"),
+];
+
+#[test]
+fn rates_are_shared_by_the_copies() {
+    let alone = environment(&SERVE).serve().expect("complete");
+    assert_eq!((alone.customerio.requests_per_sec, alone.customerio.app_requests_per_sec), (100.0, 10.0));
+    assert_eq!(alone.intercom.requests_per_10_secs, 1666.0);
+    assert_eq!((alone.intercom.region, alone.customerio.region), (Some(IntercomRegion::Au), Some(CustomerioRegion::Eu)));
+    let mut variables = SERVE.to_vec();
+    variables.extend([(variable::CONCURRENCY, "4"), (variable::CUSTOMERIO_RATE, "500")]);
+    let shared = environment(&variables).serve().expect("complete");
+    assert_eq!((shared.customerio.requests_per_sec, shared.customerio.app_requests_per_sec), (125.0, 2.5));
+    for (name, bad) in [(variable::CONCURRENCY, "0"), (variable::CUSTOMERIO_RATE, "0"), (variable::INTERCOM_RATE, "NaN")] {
+        let mut variables = SERVE.to_vec();
+        variables.push((name, bad));
+        let problems = environment(&variables).serve().expect_err(name);
+        assert!(named(&problems).iter().all(|told| *told == name), "{problems}");
+    }
+}
+
+#[test]
+fn a_region_is_never_guessed() {
+    let without = |name: &str| SERVE.iter().copied().filter(|(variable, _)| *variable != name).collect::<Vec<_>>();
+    for name in [variable::INTERCOM_REGION, variable::CUSTOMERIO_REGION] {
+        let problems = environment(&without(name)).serve().expect_err(name);
+        assert_eq!(named(&problems), [name]);
+        let mut elsewhere = without(name);
+        elsewhere.push((name, "mars"));
+        assert_eq!(named(&environment(&elsewhere).serve().expect_err(name)), [name]);
+    }
+    let mut stand_in = without(variable::CUSTOMERIO_REGION);
+    stand_in.push((variable::CUSTOMERIO_URL, "http://127.0.0.1:8080/"));
+    let settings = environment(&stand_in).serve().expect("the URL is enough without an App API key");
+    assert_eq!(settings.customerio.url.as_deref(), Some("http://127.0.0.1:8080"));
+    stand_in.push((variable::CUSTOMERIO_APP_API_KEY, "app"));
+    assert_eq!(named(&environment(&stand_in).serve().expect_err("where is the App API?")), [variable::CUSTOMERIO_REGION]);
+    stand_in.push((variable::CUSTOMERIO_APP_URL, "127.0.0.1"));
+    assert_eq!(named(&environment(&stand_in).serve().expect_err("not a URL")), [variable::CUSTOMERIO_APP_URL]);
+}
+
+#[test]
+fn a_stored_secret_takes_the_place_of_its_variable() {
+    let variables = [INGEST[1], INGEST[2], ("TREFOIL_INTERCOM_CLIENT_SECRET_SECRET", "trefoil/intercom")];
+    let mut environment = environment(&variables);
+    assert_eq!(environment.stored_secrets(), [(variable::INTERCOM_CLIENT_SECRET, "trefoil/intercom".to_owned())]);
+    environment.put_secret(variable::INTERCOM_CLIENT_SECRET, Err("AccessDeniedException".to_owned()));
+    let problems = environment.ingest_intercom().expect_err("unreadable");
+    assert_eq!(named(&problems), ["TREFOIL_INTERCOM_CLIENT_SECRET_SECRET"]);
+    environment.put_secret(variable::INTERCOM_CLIENT_SECRET, Ok(format!("{SECRET},{SECRET}2").into()));
+    assert_eq!(environment.ingest_intercom().expect("complete").webhook.client_secrets.len(), 2);
+}
+
+#[test]
+fn aws_needs_a_region_and_credentials() {
+    let problems = environment(&[]).aws().expect_err("empty");
+    assert_eq!(named(&problems), [variable::AWS_REGION, variable::AWS_ACCESS_KEY_ID, variable::AWS_SECRET_ACCESS_KEY]);
+    let variables =
+        [(variable::AWS_DEFAULT_REGION, "eu-west-1"), (variable::AWS_ACCESS_KEY_ID, "id"), (variable::AWS_SECRET_ACCESS_KEY, "canary")];
+    let settings = environment(&variables).aws().expect("complete");
+    assert_eq!((settings.region.as_str(), settings.endpoint.as_deref()), ("eu-west-1", None));
+    assert!(!format!("{settings:?}").contains("canary"));
+}

@@ -66,7 +66,10 @@ impl Deployment {
         let binaries = build();
         let customerio = Customerio::start().await;
         let intercom = Intercom::start().await;
-        let emulator = Emulator::start().await;
+        // reqwest wants one even for plain HTTP; a second one installed is no harm.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let http = reqwest::Client::new();
+        let emulator = Emulator::start(&http).await;
         let parameters = [
             format!("Architecture={}", std::env::consts::ARCH.replace("aarch64", "arm64")),
             format!("ConfigPath={}", root().join("trefoil.yaml").display()),
@@ -86,7 +89,7 @@ impl Deployment {
         let said = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.success(), "the template could not be deployed:\n{said}\n{}", emulator.log());
         let outputs = serde_json::from_slice(&done.stdout).expect("the outputs of the stack");
-        Self { sqs: sqs(&emulator), http: reqwest::Client::new(), emulator, outputs, customerio, intercom }
+        Self { sqs: sqs(&emulator), http, emulator, outputs, customerio, intercom }
     }
 
     /// Sends a webhook as Intercom does, with this signature. Answers the status and the body.

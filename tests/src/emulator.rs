@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// The shell waits until its input ends, which the end of the tests brings about however it comes. Then it ends the
 /// emulator, removes the files, and ends its own group of processes: the functions and itself.
-const GUARD: &str = r#""$0" & cat >/dev/null; kill -KILL $!; rm -rf "$1"; kill -KILL 0"#;
+const GUARD: &str = r#""$0" & cat >/dev/null; kill -KILL $!; wait; rm -rf "$1"; kill -KILL 0"#;
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Emulator {
@@ -24,7 +24,7 @@ pub(crate) struct Emulator {
 }
 
 impl Emulator {
-    pub(crate) async fn start() -> Self {
+    pub(crate) async fn start(http: &reqwest::Client) -> Self {
         let folder = tempfile::Builder::new().prefix("trefoil-tests-").tempdir().expect("a temporary folder").keep();
         let port = free_port().expect("a free port");
         let log = File::create(folder.join("emulator.log")).expect("the emulator's log");
@@ -46,7 +46,7 @@ impl Emulator {
         let guard = only_here(&mut command, port).spawn().expect("sh starts");
         let emulator = Self { guard, port, folder };
         let health = format!("{}/_ministack/health", emulator.url());
-        let healthy = until(START_LIMIT, async || reqwest::get(&health).await.ok()?.status().is_success().then_some(())).await;
+        let healthy = until(START_LIMIT, async || http.get(&health).send().await.ok()?.status().is_success().then_some(())).await;
         assert!(healthy.is_some(), "the emulator does not answer after {START_LIMIT:?}:\n{}", emulator.log());
         emulator
     }

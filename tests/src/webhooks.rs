@@ -11,6 +11,7 @@ const CLIENT_SECRET: &str = "client-secret-of-the-tests";
 /// A customer, as the webhooks name them. Every test has its own.
 #[derive(Clone, Debug)]
 pub struct Person {
+    number: u32,
     /// Intercom's id.
     pub contact: String,
     /// Our own id, which Customer.io knows as well.
@@ -20,7 +21,7 @@ pub struct Person {
 impl Person {
     /// `number` makes the ids.
     pub fn new(number: u32) -> Self {
-        Self { contact: format!("696205460674dbb9{number:08x}"), user: format!("user-{number}") }
+        Self { number, contact: format!("696205460674dbb9{number:08x}"), user: format!("user-{number}") }
     }
 
     /// As Intercom answers a look-up.
@@ -40,16 +41,16 @@ pub enum Moment {
     Closed,
 }
 
-/// The body of a webhook about the one conversation of this person.
-pub fn conversation(person: &Person, moment: Moment) -> String {
-    let number = person.user.trim_start_matches("user-");
+/// The body of a webhook about a conversation of this person; `which` tells several apart.
+pub fn conversation(person: &Person, which: u32, moment: Moment) -> String {
+    let number = person.number * 100 + which;
     let opened_at = 1_768_031_789;
     let (topic, at, state) = match moment {
         Moment::Opened => ("conversation.user.created", opened_at, "open"),
         Moment::Closed => ("conversation.admin.closed", opened_at + 3600, "closed"),
     };
     let part = json!({
-        "type": "conversation_part", "id": format!("3735846{number:0>4}"), "part_type": "close", "body": null, "created_at": at,
+        "type": "conversation_part", "id": format!("3735846{number:04}"), "part_type": "close", "body": null, "created_at": at,
         "updated_at": at, "notified_at": at, "assigned_to": null, "attachments": [], "external_id": null, "redacted": false,
         "author": { "id": "9608799", "type": "admin", "name": "Jo Doe", "email": "jo@example.com" }, "metadata": {}, "tags": [],
         "state": state
@@ -62,7 +63,7 @@ pub fn conversation(person: &Person, moment: Moment) -> String {
         "type": "notification_event", "app_id": APP_ID, "topic": topic, "id": format!("notif_{number}_{topic}"), "created_at": at,
         "first_sent_at": at + 1, "delivery_attempts": 1, "delivery_status": "pending", "delivered_at": 0, "links": {}, "self": null,
         "data": { "type": "notification_event_data", "item": {
-            "type": "conversation", "id": format!("215472621{number:0>6}"), "created_at": opened_at, "updated_at": at,
+            "type": "conversation", "id": format!("215472621{number:06}"), "created_at": opened_at, "updated_at": at,
             "waiting_since": opened_at, "snoozed_until": null, "open": state == "open", "state": state, "read": false, "title": "",
             "priority": "not_priority", "admin_assignee_id": null, "team_assignee_id": null,
             "source": {

@@ -11,7 +11,7 @@ fn known(deployment: &Deployment, number: u32) -> Person {
 }
 
 async fn send(deployment: &Deployment, person: &Person, moment: Moment) {
-    let body = conversation(person, moment);
+    let body = conversation(person, 1, moment);
     let (status, text) = deployment.intercom_sends(&body, &signature(&body)).await;
     assert_eq!(status, 200, "{text}\n{}", deployment.logs());
 }
@@ -85,15 +85,17 @@ fn what_customerio_refuses_for_a_while_arrives_once() {
 fn a_webhook_with_a_bad_signature_is_refused_and_says_nothing() {
     Deployment::test(async |deployment| {
         let person = known(deployment, 5);
-        let body = conversation(&person, Moment::Opened);
-        let other = conversation(&person, Moment::Closed);
-        for bad in [signature(&other), signature(&body).replace("sha1=", ""), "sha1=".to_owned(), String::new()] {
-            assert_eq!(deployment.intercom_sends(&body, &bad).await, (401, String::new()), "signature {bad:?}");
+        let forged = conversation(&person, 2, Moment::Opened);
+        let other = signature(&conversation(&person, 1, Moment::Opened));
+        for bad in [other, signature(&forged).replace("sha1=", ""), "sha1=".to_owned(), String::new()] {
+            assert_eq!(deployment.intercom_sends(&forged, &bad).await, (401, String::new()), "signature {bad:?}");
         }
-        // What was refused would be in front of this one.
-        send(deployment, &person, Moment::Closed).await;
-        until_has_open_ticket(deployment, &person, false).await;
-        assert_eq!(deployment.customerio.events(&person.user, "support_ticket_opened"), [""; 0]);
+        // The forged conversation would be in front of this one, and count as well.
+        send(deployment, &person, Moment::Opened).await;
+        until_event(deployment, &person, "support_ticket_opened").await;
+        until_has_open_ticket(deployment, &person, true).await;
+        assert_eq!(deployment.customerio.events(&person.user, "support_ticket_opened").len(), 1);
+        assert_eq!(deployment.customerio.attribute(&person.user, "open_ticket_count"), Some(1.into()));
     });
 }
 

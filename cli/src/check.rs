@@ -17,7 +17,9 @@ pub fn run(files: &[PathBuf]) -> ExitCode {
                 code = ExitCode::FAILURE;
             }
             Ok(text) => match config::check(&name, &text) {
-                Ok((config, _)) => anstream::println!("{name}: fine, {} routes, {} suppression windows", config.routes.len(), config.suppress.len()),
+                Ok((config, _)) => {
+                    anstream::println!("{name}: fine, {} routes, {} suppression windows", config.routes.len(), config.suppress.len())
+                }
                 Err(problems) => {
                     anstream::eprintln!("{problems}");
                     code = ExitCode::from(BAD_CONFIG);

@@ -5,8 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(name = "trefoil", version, about = "Keeps Intercom, Customer.io and Segment in step, and marketing quiet while a support ticket is open.")]
-#[command(after_help = "Examples:\n  trefoil demo                         watch it work, without any account\n  trefoil check trefoil.yaml           is the configuration right?\n  trefoil serve --config trefoil.yaml  run it on this machine")]
+#[command(
+    name = "trefoil",
+    version,
+    about = "Keeps Intercom, Customer.io and Segment in step, and marketing quiet while a support ticket is open."
+)]
+#[command(
+    after_help = "Examples:\n  trefoil demo                         watch it work, without any account\n  trefoil check trefoil.yaml           is the configuration right?\n  trefoil serve --config trefoil.yaml  run it on this machine"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -1,0 +1,344 @@
+//! `trefoil serve`: the whole road in one process, all state in one SQLite file.
+//!
+//! The same steps and connectors as the functions; only what feeds them differs. What was acknowledged is on the disk:
+//! the process may be killed at any time and goes on where it was.
+
+use axum::Router as Endpoints;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use secrecy::ExposeSecret;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use trefoil_connectors::customerio::{self, CustomerioClient, CustomerioSettings};
+use trefoil_connectors::http::{Http, HttpSettings};
+use trefoil_connectors::intercom::{self, IntercomClient, IntercomSettings, IntercomWebhooks};
+use trefoil_domain::config::{self, Config};
+use trefoil_domain::ports::{Clock, Customerio, Delivery, Disposition, IntercomLookUps, QueueName};
+use trefoil_domain::rules::Routes;
+use trefoil_domain::steps::ingest::{Answer, ingest};
+use trefoil_domain::steps::{look_up::LookUps, route::Router, scan::scan, send::Sender};
+use trefoil_domain::time::{Span, Timestamp};
+use trefoil_platform::clock::{SystemClock, SystemJitter};
+use trefoil_platform::settings::{CustomerioRegion, Environment, IntercomRegion, Serve};
+use trefoil_platform::sqlite::{Db, SqliteQueue, SqliteStore};
+use trefoil_platform::telemetry;
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "The settings come from the environment: TREFOIL_INTERCOM_CLIENT_SECRET, TREFOIL_INTERCOM_TOKEN, TREFOIL_INTERCOM_REGION,\n\
+TREFOIL_CUSTOMERIO_SITE_ID, TREFOIL_CUSTOMERIO_API_KEY, TREFOIL_CUSTOMERIO_APP_API_KEY (optional), TREFOIL_CUSTOMERIO_REGION.\n\
+README.md lists all of them.\n\nExample:\n  trefoil serve --listen 127.0.0.1:8787 --data /var/lib/trefoil --config trefoil.yaml"
+)]
+pub struct Arguments {
+    /// Where to listen. Put a proxy that speaks TLS in front of it.
+    #[arg(long, default_value = "127.0.0.1:8787", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Folder of the one file that holds everything.
+    #[arg(long, default_value = "trefoil-data", value_name = "DIR")]
+    data: PathBuf,
+    /// The configuration; without it TREFOIL_CONFIG, and without that the built-in one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// As on AWS: longer than any batch takes.
+const VISIBILITY: Span = Span::from_mins(3);
+/// Only a backstop: giving up goes by age. Poison is not worth a thousand rounds, but nor is an outage worth a dead letter.
+const MAX_RECEIVES: u32 = 1000;
+/// Lambda takes bodies up to 6 MB; what is over 1 MiB is not parsed here either.
+const BODY_LIMIT: usize = 6 * 1024 * 1024;
+/// How long a stop waits for what is queued.
+const DRAIN_FOR: Duration = Duration::from_secs(10);
+/// Messages in one batch. Larger than on SQS, where ten is the most: the vendors' batches take more.
+const BATCH: usize = 100;
+
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let environment = Environment::of_process();
+    telemetry::log_human(&environment.log_level());
+    match block_on(serve(arguments, &environment)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            anstream::eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a future on a runtime of its own.
+///
+/// # Errors
+/// The runtime cannot be made, or the future failed.
+pub fn block_on<T>(future: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|e| format!("no runtime: {e}"))?.block_on(future)
+}
+
+async fn serve(arguments: &Arguments, environment: &Environment) -> Result<(), String> {
+    let settings = environment.serve().map_err(|problems| problems.to_string())?;
+    let file = arguments.config.clone().or_else(|| settings.config.exists().then(|| settings.config.clone()));
+    let (config, routes) = match file {
+        Some(file) => {
+            let name = file.display().to_string();
+            let text = std::fs::read_to_string(&file).map_err(|e| format!("{name} cannot be read: {e}"))?;
+            config::check(&name, &text).map_err(|problems| problems.to_string())?
+        }
+        None => embedded()?,
+    };
+    let node = Node::start(settings, config, routes, &arguments.data, arguments.listen).await?;
+    tracing::info!(address = %node.address, data = %arguments.data.display(), "listening; paste <public address>/webhooks/intercom into Intercom's Developer Hub");
+    tokio::signal::ctrl_c().await.map_err(|e| format!("cannot wait for Ctrl-C: {e}"))?;
+    tracing::info!("stopping: finishing what is queued; Ctrl-C again stops at once, and loses nothing either");
+    tokio::select! {
+        () = node.stop(DRAIN_FOR) => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    Ok(())
+}
+
+/// The shipped configuration.
+///
+/// # Errors
+/// Never, unless the program was built from a broken file.
+pub fn embedded() -> Result<(Config, Routes), String> {
+    config::check(config::FILE_NAME, config::EMBEDDED).map_err(|problems| problems.to_string())
+}
+
+/// Everything that the workers share.
+struct Parts {
+    store: SqliteStore,
+    queue: SqliteQueue,
+    config: Config,
+    routes: Routes,
+    customerio: CustomerioClient<SystemClock>,
+    look_ups: IntercomClient,
+}
+
+/// A running Trefoil.
+pub struct Node {
+    pub address: SocketAddr,
+    pub store: SqliteStore,
+    pub queue: SqliteQueue,
+    stop: watch::Sender<Stage>,
+    tasks: JoinSet<()>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+enum Stage {
+    Running,
+    /// No webhooks any more; workers go on until their queue is empty.
+    Draining,
+    Stopped,
+}
+
+impl Node {
+    /// Opens the file, binds the address and starts the workers.
+    ///
+    /// # Errors
+    /// A setting, the file or the address cannot be used; the text says which, and what to do.
+    pub async fn start(
+        settings: Serve,
+        config: Config,
+        routes: Routes,
+        data: &std::path::Path,
+        listen: SocketAddr,
+    ) -> Result<Self, String> {
+        let db = Db::open(data).map_err(|e| e.to_string())?;
+        let queue = SqliteQueue::new(db.clone(), Arc::new(SystemClock), MAX_RECEIVES);
+        let store = SqliteStore::new(db);
+        let webhooks = IntercomWebhooks::new(&settings.webhook.client_secrets, settings.workspace.clone(), settings.webhook.app_id.clone());
+        let webhooks = webhooks.map_err(|e| e.to_string())?;
+        let http = Http::new(HttpSettings::default()).map_err(|e| e.to_string())?;
+        let (customerio, look_ups) = (customerio(&settings, &http)?, look_ups(&settings, &http)?);
+        if settings.customerio.app_api_key.is_none() {
+            tracing::warn!(
+                "TREFOIL_CUSTOMERIO_APP_API_KEY is not set: profiles cannot be looked up. State is written update-only; events are held back unless \
+                 trefoil.yaml says `customerio: {{ profiles_exist: true }}`"
+            );
+        }
+        let parts = Arc::new(Parts { store: store.clone(), queue: queue.clone(), config, routes, customerio, look_ups });
+        let listener =
+            TcpListener::bind(listen).await.map_err(|e| format!("cannot listen on {listen}: {e}; choose another address with --listen"))?;
+        let address = listener.local_addr().map_err(|e| e.to_string())?;
+        let (stop, stage) = watch::channel(Stage::Running);
+
+        let mut tasks = JoinSet::new();
+        let ingest = Arc::new(Ingest { webhooks, queue: queue.clone(), workspace: settings.workspace.clone() });
+        let endpoints = Endpoints::new()
+            .route("/webhooks/intercom", post(intercom_webhook).head(async || StatusCode::OK))
+            .route("/healthz", get(async || "ok"))
+            .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .with_state(ingest);
+        let mut until = stage.clone();
+        tasks.spawn(async move {
+            let stopped = async move { drop(until.wait_for(|stage| *stage > Stage::Running).await) };
+            if let Err(error) = axum::serve(listener, endpoints).with_graceful_shutdown(stopped).await {
+                tracing::error!(%error, "the webhook endpoint ended");
+            }
+        });
+        for _ in 0..2 {
+            let parts = Arc::clone(&parts);
+            let work = move |deliveries| {
+                let p = Arc::clone(&parts);
+                async move {
+                    let (store, queue, clock, jitter) = (&p.store, &p.queue, &SystemClock, &SystemJitter);
+                    Router { store, queue, clock, jitter, config: &p.config, routes: &p.routes }.handle(deliveries).await
+                }
+            };
+            tasks.spawn(worker(QueueName::Events, queue.clone(), stage.clone(), |_| None, work));
+        }
+        for lane in [QueueName::CustomerioState, QueueName::CustomerioState, QueueName::Customerio, QueueName::Customerio] {
+            let (p, q) = (Arc::clone(&parts), Arc::clone(&parts));
+            let work = move |deliveries| {
+                let p = Arc::clone(&p);
+                async move {
+                    let (store, queue, clock, jitter) = (&p.store, &p.queue, &SystemClock, &SystemJitter);
+                    Sender { store, queue, clock, jitter, destination: &p.customerio, config: &p.config }.handle(lane, deliveries).await
+                }
+            };
+            tasks.spawn(worker(lane, queue.clone(), stage.clone(), move |now| q.customerio.pause(now), work));
+        }
+        let (p, q) = (Arc::clone(&parts), Arc::clone(&parts));
+        let work = move |deliveries| {
+            let p = Arc::clone(&p);
+            async move {
+                let (store, queue, clock, jitter) = (&p.store, &p.queue, &SystemClock, &SystemJitter);
+                LookUps { store, queue, clock, jitter, intercom: &p.look_ups }.handle(deliveries).await
+            }
+        };
+        tasks.spawn(worker(QueueName::Intercom, queue.clone(), stage.clone(), move |now| q.look_ups.pause(now), work));
+        tasks.spawn(scanner(parts, stage));
+        Ok(Self { address, store, queue, stop, tasks })
+    }
+
+    /// Takes no more webhooks, works off what is queued, at most for `limit`, and ends. What is left waits in the file.
+    pub async fn stop(mut self, limit: Duration) {
+        self.stop.send_replace(Stage::Draining);
+        let drained = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(limit, drained).await.is_err() {
+            self.stop.send_replace(Stage::Stopped);
+            self.tasks.shutdown().await;
+        }
+    }
+}
+
+fn customerio(settings: &Serve, http: &Http) -> Result<CustomerioClient<SystemClock>, String> {
+    let api = &settings.customerio;
+    let settings = CustomerioSettings {
+        // Without a region both addresses are given.
+        region: if api.region == Some(CustomerioRegion::Eu) { customerio::Region::Eu } else { customerio::Region::Us },
+        track_url: api.url.clone(),
+        app_url: api.app_url.clone(),
+        site_id: api.site_id.expose_secret().to_owned(),
+        api_key: api.api_key.clone(),
+        app_key: api.app_api_key.clone(),
+        track_per_second: api.requests_per_sec,
+        app_per_second: api.app_requests_per_sec,
+        copies: 1,
+    };
+    CustomerioClient::new(&settings, http, SystemClock).map_err(|e| e.to_string())
+}
+
+fn look_ups(settings: &Serve, http: &Http) -> Result<IntercomClient, String> {
+    let api = &settings.intercom;
+    let region = match api.region {
+        Some(IntercomRegion::Eu) => intercom::Region::Eu,
+        Some(IntercomRegion::Au) => intercom::Region::Au,
+        // Without a region the address is given.
+        Some(IntercomRegion::Us) | None => intercom::Region::Us,
+    };
+    let settings = IntercomSettings {
+        region,
+        url: api.url.clone(),
+        access_token: api.token.clone(),
+        per_second: api.requests_per_10_secs / 10.0,
+        copies: 1,
+    };
+    IntercomClient::new(&settings, http).map_err(|e| e.to_string())
+}
+
+struct Ingest {
+    webhooks: IntercomWebhooks,
+    queue: SqliteQueue,
+    workspace: trefoil_domain::event::Workspace,
+}
+
+async fn intercom_webhook(State(ingest_to): State<Arc<Ingest>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let signature = headers.get("x-hub-signature").and_then(|value| value.to_str().ok());
+    let received = ingest_to.webhooks.receive(signature, &body, SystemClock.now());
+    let answer = ingest(&ingest_to.queue, &SystemClock, "ingest-intercom", &ingest_to.workspace, received, &body).await;
+    match &answer {
+        Answer::Unavailable(why) => tracing::error!(why, "a webhook could not be made durable; the sender was told to come again"),
+        Answer::Parked(reason) => tracing::warn!(reason, "a webhook of no use was parked"),
+        Answer::Accepted { .. } | Answer::Ignored(_) | Answer::Unauthorized => tracing::debug!(outcome = answer.name(), "webhook"),
+    }
+    StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Takes batches off one queue for as long as the node runs; while draining, until the queue has nothing to give.
+async fn worker<R: Future<Output = Vec<(String, Disposition)>> + Send>(
+    name: QueueName,
+    queue: SqliteQueue,
+    mut stage: watch::Receiver<Stage>,
+    pause: impl Fn(Timestamp) -> Option<Span> + Send,
+    work: impl Fn(Vec<Delivery>) -> R + Send,
+) {
+    loop {
+        let now = *stage.borrow();
+        if now == Stage::Stopped {
+            return;
+        }
+        // An open breaker pauses consumption: the messages stay where they are, untouched.
+        if let Some(pause) = pause(SystemClock.now()) {
+            if now == Stage::Draining {
+                return;
+            }
+            idle(&mut stage, tokio::time::sleep(Duration::from_millis(pause.millis().max(1).unsigned_abs()))).await;
+            continue;
+        }
+        let batch = match queue.receive(name, BATCH, VISIBILITY, SystemClock.now()).await {
+            Ok(batch) => batch,
+            Err(error) => {
+                tracing::error!(%error, "cannot receive");
+                idle(&mut stage, tokio::time::sleep(Duration::from_secs(1))).await;
+                continue;
+            }
+        };
+        if batch.is_empty() {
+            if now == Stage::Draining {
+                return;
+            }
+            idle(&mut stage, queue.wait(name, Duration::from_secs(1))).await;
+            continue;
+        }
+        let settled = work(batch).await;
+        if let Err(error) = queue.settle(name, settled, SystemClock.now()).await {
+            tracing::error!(%error, "cannot settle; the messages come again");
+        }
+    }
+}
+
+/// Waits for `what`, or for the node to be told to end.
+async fn idle(stage: &mut watch::Receiver<Stage>, what: impl Future<Output = ()>) {
+    tokio::select! {
+        () = what => {}
+        _ = stage.changed() => {}
+    }
+}
+
+async fn scanner(parts: Arc<Parts>, mut stage: watch::Receiver<Stage>) {
+    while *stage.borrow() == Stage::Running {
+        if let Err(error) = scan(&parts.store, &parts.queue, &SystemClock).await {
+            tracing::error!(error, "the scan failed; it runs again");
+        }
+        idle(&mut stage, tokio::time::sleep(Duration::from_secs(1))).await;
+    }
+}

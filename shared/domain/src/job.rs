@@ -56,7 +56,7 @@ pub enum CustomerioVerb {
 pub enum LookUp {
     /// Who is behind this contact id?
     Contact { contact: String },
-    /// What is the state of this conversation, and is this contact still part of it?
+    /// What is the state of this conversation, and does this person, who goes by all of these ids, still take part in it?
     Conversation { ticket: TicketId, contacts: Vec<String> },
 }
 

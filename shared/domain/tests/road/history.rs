@@ -7,25 +7,25 @@ use trefoil_domain::event::{Event, IdKind, Identifier, Kind, Profile, Source, Wo
 use trefoil_domain::tickets::*;
 use trefoil_domain::time::{Span, Timestamp};
 
-pub fn workspace() -> Workspace {
+pub(crate) fn workspace() -> Workspace {
     Workspace::new("main").expect("valid")
 }
 
-pub const START: Timestamp = Timestamp::from_secs(1_768_000_000);
+pub(crate) const START: Timestamp = Timestamp::from_secs(1_768_000_000);
 /// When the first webhook arrives: everything told has happened by then, and its seconds are over.
-pub const NOW: Timestamp = Timestamp::from_secs(1_768_020_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_768_020_000);
 
 #[derive(Clone, Debug)]
-pub struct Contact {
-    pub id: String,
-    pub human: usize,
+pub(crate) struct Contact {
+    pub(crate) id: String,
+    pub(crate) human: usize,
     /// Leads have no user id of ours.
-    pub user_id: Option<String>,
-    pub email: String,
+    pub(crate) user_id: Option<String>,
+    pub(crate) email: String,
 }
 
 impl Contact {
-    pub fn ids(&self) -> Vec<Identifier> {
+    pub(crate) fn ids(&self) -> Vec<Identifier> {
         let user = self.user_id.iter().filter_map(|id| Identifier::new(IdKind::UserId, id));
         let ids = [Identifier::new(IdKind::IntercomId, &self.id), Identifier::new(IdKind::Email, &self.email)];
         ids.into_iter().flatten().chain(user).collect()
@@ -33,44 +33,44 @@ impl Contact {
 }
 
 #[derive(Debug)]
-pub struct Told {
-    pub id: TicketId,
-    pub contact: usize,
+pub(crate) struct Told {
+    pub(crate) id: TicketId,
+    pub(crate) contact: usize,
     /// What the webhooks said, in the order in which it happened.
-    pub events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
     /// The truth after each of them.
-    pub after: Vec<Truth>,
-    pub last: Truth,
+    pub(crate) after: Vec<Truth>,
+    pub(crate) last: Truth,
     /// How far the telling has come: what Intercom answers when asked.
-    pub step: AtomicUsize,
+    pub(crate) step: AtomicUsize,
 }
 
 /// The state of a ticket as Intercom has it.
 #[derive(Clone, Debug)]
-pub struct Truth {
-    pub conversation: State,
-    pub ticket: Option<State>,
-    pub open: bool,
-    pub deleted: bool,
-    pub at: Timestamp,
-    pub part: u64,
-    pub opened_at: Timestamp,
-    pub priority: Priority,
+pub(crate) struct Truth {
+    pub(crate) conversation: State,
+    pub(crate) ticket: Option<State>,
+    pub(crate) open: bool,
+    pub(crate) deleted: bool,
+    pub(crate) at: Timestamp,
+    pub(crate) part: u64,
+    pub(crate) opened_at: Timestamp,
+    pub(crate) priority: Priority,
     /// Times at which some sighting showed it open and hot.
-    pub hot_at: Option<Timestamp>,
+    pub(crate) hot_at: Option<Timestamp>,
 }
 
 #[derive(Debug)]
-pub struct History {
-    pub humans: usize,
-    pub contacts: Vec<Contact>,
-    pub tickets: Vec<Told>,
+pub(crate) struct History {
+    pub(crate) humans: usize,
+    pub(crate) contacts: Vec<Contact>,
+    pub(crate) tickets: Vec<Told>,
     /// Webhooks about the contacts themselves.
-    pub profiles: Vec<Event>,
+    pub(crate) profiles: Vec<Event>,
 }
 
 impl History {
-    pub fn random(dice: &Dice) -> Self {
+    pub(crate) fn random(dice: &Dice) -> Self {
         let humans = 1 + dice.below(3);
         let mut contacts = Vec::new();
         for human in 0..humans {
@@ -98,16 +98,16 @@ impl History {
     }
 
     /// Tickets of a human, whichever contact they came through.
-    pub fn of(&self, human: usize) -> impl Iterator<Item = &Told> {
+    pub(crate) fn of(&self, human: usize) -> impl Iterator<Item = &Told> {
         self.tickets.iter().filter(move |t| self.contacts[t.contact].human == human)
     }
 
-    pub fn contact(&self, id: &str) -> Option<&Contact> {
+    pub(crate) fn contact(&self, id: &str) -> Option<&Contact> {
         self.contacts.iter().find(|c| c.id == id)
     }
 }
 
-pub fn profile(contact: &Contact, kind: Kind, salt: &str, at: Timestamp) -> Event {
+pub(crate) fn profile(contact: &Contact, kind: Kind, salt: &str, at: Timestamp) -> Event {
     Event {
         id: event_id(Source::Intercom, &workspace(), &["profile", &contact.id, salt]),
         source: Source::Intercom,
@@ -255,7 +255,7 @@ fn tell(dice: &Dice, contact: &Contact, index: usize, number: usize, part: &mut 
 }
 
 /// What Intercom answers when asked for a conversation.
-pub fn re_read(told: &Told, contact: &Contact, salt: &str) -> Event {
+pub(crate) fn re_read(told: &Told, contact: &Contact, salt: &str) -> Event {
     let truth = &told.after[told.step.load(Ordering::Relaxed)];
     let sighting = |register, state| Sighting { register, state, at: truth.at, part: truth.part, evidence: Evidence::ReRead };
     let mut seen = vec![sighting(Register::Conversation, truth.conversation)];

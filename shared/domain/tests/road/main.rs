@@ -1,5 +1,6 @@
 //! The whole road in memory: webhooks in any order, repeated, with crashes and overlapping workers, against the truth.
 
+mod counts;
 mod history;
 mod sim;
 
@@ -179,29 +180,6 @@ fn converges(seed: u64) -> Result<(), TestCaseError> {
     let calm = Weather { crashes: 0, failing: 0, workers: 3 };
     run(&world, &history, &profiles, config, routes, &calm, Vec::new(), NOW.plus(Span::from_hours(6)), || {});
 
-    if std::env::var("SEED").is_ok() {
-        for t in &history.tickets {
-            println!("{} contact {} last {:?}", t.id, history.contacts[t.contact].id, t.last);
-            for e in &t.events {
-                if let Kind::Ticket(r) = &e.kind {
-                    println!(
-                        "   {:?} {:?} {:?} ids {:?}",
-                        e.occurred_at,
-                        r.fact,
-                        r.seen,
-                        e.ids.iter().map(|i| &i.value).collect::<Vec<_>>()
-                    );
-                }
-            }
-        }
-        for p in world.people() {
-            println!("{}", serde_json::to_string(&p).unwrap());
-        }
-        for r in world.records() {
-            println!("{} {} {} {:?} {:?} {:?}", r.event, r.stage, r.what, r.outcome, r.skipped, r.notes);
-        }
-        println!("{:#?}", profiles.all());
-    }
     let all = profiles.all();
     let expected_profiles = appears.iter().filter(|a| **a != Appears::Never).count();
     prop_assert_eq!(all.len(), expected_profiles, "no profile is created by accident");
@@ -283,32 +261,6 @@ fn never_free_while_open(seed: u64) -> Result<(), TestCaseError> {
         for human in 0..history.humans {
             let really = history.tickets.iter().zip(&open).any(|(t, open)| *open && history.contacts[t.contact].human == human);
             let shown = profiles.all()[&cio_id(human)].attributes.get("has_open_ticket").and_then(serde_json::Value::as_bool);
-            if std::env::var("SEED").is_ok() && really && shown == Some(false) {
-                for t in &history.tickets {
-                    println!(
-                        "{} contact {} step {:?} {:?}",
-                        t.id,
-                        history.contacts[t.contact].id,
-                        t.step,
-                        t.after[t.step.load(Ordering::Relaxed)]
-                    );
-                    for e in &t.events {
-                        if let Kind::Ticket(r) = &e.kind {
-                            println!(
-                                "   {:?} {:?} {:?} ids {:?}",
-                                e.occurred_at,
-                                r.fact,
-                                r.seen,
-                                e.ids.iter().map(|i| &i.value).collect::<Vec<_>>()
-                            );
-                        }
-                    }
-                }
-                for p in world.people() {
-                    println!("{}", serde_json::to_string(&p).unwrap());
-                }
-                println!("{:#?}", profiles.all());
-            }
             prop_assert!(!(really && shown == Some(false)), "human {} is shown as free after step {} of ticket {}", human, step, told.id);
         }
     }
@@ -331,12 +283,4 @@ proptest! {
     fn told_in_order_nobody_is_free_while_a_ticket_is_open(seed in any::<u64>()) {
         never_free_while_open(seed)?;
     }
-}
-
-#[test]
-fn dbg_one() {
-    let Ok(seed) = std::env::var("SEED") else { return };
-    let seed: u64 = seed.parse().unwrap();
-    let r = if std::env::var("ORD").is_ok() { never_free_while_open(seed) } else { converges(seed) };
-    println!("{r:?}");
 }

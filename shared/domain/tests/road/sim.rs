@@ -18,30 +18,30 @@ use trefoil_domain::ports::*;
 use trefoil_domain::time::{Span, Timestamp};
 
 /// A small generator, so that a case is its seed.
-pub struct Dice(AtomicU64);
+pub(crate) struct Dice(AtomicU64);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
     }
 
     /// SplitMix64.
-    pub fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         let mut z = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed).wrapping_add(0x9E37_79B9_7F4A_7C15);
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
     }
 
-    pub fn below(&self, n: usize) -> usize {
+    pub(crate) fn below(&self, n: usize) -> usize {
         (self.next() % n.max(1) as u64) as usize
     }
 
-    pub fn percent(&self, p: usize) -> bool {
+    pub(crate) fn percent(&self, p: usize) -> bool {
         self.below(100) < p
     }
 
-    pub fn shuffle<T>(&self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i + 1));
         }
@@ -85,21 +85,21 @@ struct Waiting {
     receive_count: u32,
 }
 
-pub struct World {
+pub(crate) struct World {
     now: AtomicI64,
-    pub dice: Dice,
+    pub(crate) dice: Dice,
     stored: Mutex<Stored>,
     queues: Mutex<BTreeMap<QueueName, Vec<Waiting>>>,
     next_message: AtomicU64,
     sends: Mutex<BTreeMap<QueueName, u64>>,
     /// Group locks as on a FIFO queue; without them any message may overtake any other.
-    pub fifo: bool,
+    pub(crate) fifo: bool,
     /// Percent of deletions that the queue forgets.
-    pub forgets: AtomicU64,
+    pub(crate) forgets: AtomicU64,
 }
 
 impl World {
-    pub fn new(seed: u64, start: Timestamp) -> Self {
+    pub(crate) fn new(seed: u64, start: Timestamp) -> Self {
         let dice = Dice::new(seed);
         let fifo = dice.percent(50);
         Self {
@@ -114,40 +114,40 @@ impl World {
         }
     }
 
-    pub fn advance_to(&self, at: Timestamp) {
+    pub(crate) fn advance_to(&self, at: Timestamp) {
         self.now.fetch_max(at.millis(), Ordering::Relaxed);
     }
 
-    pub fn people(&self) -> Vec<Person> {
+    pub(crate) fn people(&self) -> Vec<Person> {
         self.stored.lock().expect("lock").people.values().filter(|p| p.merged_into.is_none()).cloned().collect()
     }
 
-    pub fn records(&self) -> Vec<Record> {
+    pub(crate) fn records(&self) -> Vec<Record> {
         self.stored.lock().expect("lock").records.clone()
     }
 
     /// (reads, single writes, transactions) so far.
-    pub fn store_calls(&self) -> (u64, u64, u64) {
+    pub(crate) fn store_calls(&self) -> (u64, u64, u64) {
         let stored = self.stored.lock().expect("lock");
         (stored.reads, stored.writes, stored.transactions)
     }
 
-    pub fn sends(&self, queue: QueueName) -> u64 {
+    pub(crate) fn sends(&self, queue: QueueName) -> u64 {
         self.sends.lock().expect("lock").get(&queue).copied().unwrap_or(0)
     }
 
-    pub fn put(&self, queue: QueueName, message: Message) {
+    pub(crate) fn put(&self, queue: QueueName, message: Message) {
         let id = self.next_message.fetch_add(1, Ordering::Relaxed);
         let visible_at = self.now();
         self.queues.lock().expect("lock").entry(queue).or_default().push(Waiting { message, id, visible_at, receive_count: 0 });
     }
 
-    pub fn depth(&self, queue: QueueName) -> usize {
+    pub(crate) fn depth(&self, queue: QueueName) -> usize {
         self.queues.lock().expect("lock").get(&queue).map_or(0, Vec::len)
     }
 
     /// When nothing can be received now: the next time at which a message becomes visible or a wake due.
-    pub fn next_time(&self) -> Option<Timestamp> {
+    pub(crate) fn next_time(&self) -> Option<Timestamp> {
         let now = self.now();
         let queues = self.queues.lock().expect("lock");
         let messages = queues
@@ -164,7 +164,7 @@ impl World {
     }
 
     /// Takes up to `max` visible messages and hides them for three minutes.
-    pub fn receive(&self, queue: QueueName, max: usize) -> Vec<Delivery> {
+    pub(crate) fn receive(&self, queue: QueueName, max: usize) -> Vec<Delivery> {
         let now = self.now();
         let mut queues = self.queues.lock().expect("lock");
         let waiting = queues.entry(queue).or_default();
@@ -192,7 +192,7 @@ impl World {
             .collect()
     }
 
-    pub fn settle(&self, queue: QueueName, dispositions: Vec<(String, Disposition)>) {
+    pub(crate) fn settle(&self, queue: QueueName, dispositions: Vec<(String, Disposition)>) {
         let now = self.now();
         let mut queues = self.queues.lock().expect("lock");
         let waiting = queues.entry(queue).or_default();
@@ -349,34 +349,34 @@ impl Store for World {
 }
 
 /// Customer.io as its documentation describes it: update only, older timestamps dropped, repeated event ids ignored.
-pub struct Profiles<'w> {
+pub(crate) struct Profiles<'w> {
     world: &'w World,
     profiles: Mutex<BTreeMap<String, Profile>>,
-    pub calls: AtomicU64,
+    pub(crate) calls: AtomicU64,
     /// Share of calls that fail as a whole, in percent; half of those after having been applied.
-    pub failing: AtomicU64,
+    pub(crate) failing: AtomicU64,
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Profile {
-    pub user_id: Option<String>,
-    pub email: Option<String>,
-    pub attributes: Attributes,
+pub(crate) struct Profile {
+    pub(crate) user_id: Option<String>,
+    pub(crate) email: Option<String>,
+    pub(crate) attributes: Attributes,
     edited_at: i64,
     /// By action id: event name and ticket.
-    pub events: BTreeMap<String, (String, Attributes)>,
+    pub(crate) events: BTreeMap<String, (String, Attributes)>,
 }
 
 impl<'w> Profiles<'w> {
-    pub fn new(world: &'w World) -> Self {
+    pub(crate) fn new(world: &'w World) -> Self {
         Self { world, profiles: Mutex::default(), calls: AtomicU64::new(0), failing: AtomicU64::new(0) }
     }
 
-    pub fn add(&self, cio_id: &str, user_id: Option<String>, email: Option<String>) {
+    pub(crate) fn add(&self, cio_id: &str, user_id: Option<String>, email: Option<String>) {
         self.profiles.lock().expect("lock").insert(cio_id.to_owned(), Profile { user_id, email, ..Profile::default() });
     }
 
-    pub fn all(&self) -> BTreeMap<String, Profile> {
+    pub(crate) fn all(&self) -> BTreeMap<String, Profile> {
         self.profiles.lock().expect("lock").clone()
     }
 
@@ -459,9 +459,9 @@ impl Customerio for Profiles<'_> {
 }
 
 /// Answers look-ups from the truth.
-pub struct Truth<'w, F> {
-    pub world: &'w World,
-    pub answer: F,
+pub(crate) struct Truth<'w, F> {
+    pub(crate) world: &'w World,
+    pub(crate) answer: F,
 }
 
 impl<F: Fn(&World, &LookUp, &EventId) -> Option<Vec<Event>> + Send + Sync> IntercomLookUps for Truth<'_, F> {

@@ -12,29 +12,49 @@ use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use trefoil_domain::ports::{Delivery, Disposition};
-use trefoil_domain::time::{Span, Timestamp};
+use std::time::Duration;
+use trefoil_domain::ports::{Clock, Delivery, Disposition, QueueName};
+use trefoil_domain::time::Span;
 
 /// SQS accepts no longer visibility timeout.
 const LONGEST_RETRY: Span = Span::from_hours(12);
 
-/// Runs `handler` for each batch, with the time at which the function is stopped. What it gives back returns to the queue
-/// after its delay; what it leaves out, after the queue's own visibility timeout. Each alone: nothing rests on the order
-/// within a group. A panic returns the whole batch.
+/// Left of an invocation for giving messages back.
+const TO_FINISH: Span = Span::from_millis(1500);
+
+/// Where an invocation's time is over, what has not been answered comes back after this long.
+const OUT_OF_TIME: Span = Span::from_secs(1);
+
+/// Runs `handler` for each batch. What it gives back returns to the queue after its delay; what it leaves out, after the
+/// queue's own visibility timeout. Each alone: nothing rests on the order within a group. A handler that takes too long is
+/// given up in time to say so. A panic returns the whole batch.
+///
+/// `queues`: those that feed this function; a batch comes from one of them.
 ///
 /// # Errors
 /// The runtime cannot be reached.
-pub async fn run_sqs<F>(queue_url: &str, client: &Client, handler: F) -> Result<(), Error>
+pub async fn run_sqs<F>(queues: &[(QueueName, &str)], client: &Client, clock: &impl Clock, handler: F) -> Result<(), Error>
 where
-    F: AsyncFn(Vec<Delivery>, Timestamp) -> Vec<(String, Disposition)>,
+    F: AsyncFn(QueueName, Vec<Delivery>) -> Vec<(String, Disposition)>,
 {
     let handler = &handler;
     let service = service_fn(async |event: LambdaEvent<Event>| {
-        let deadline = deadline(&event.context);
+        let left = deadline(&event.context).minus(TO_FINISH).since(clock.now()).millis().max(0);
         let batch = Batch::read(event.payload)?;
-        let answer = batch.handle(|deliveries| handler(deliveries, deadline)).await?;
-        set_visibility(client, queue_url, &answer.delays).await;
-        Ok::<_, Error>(answer.response)
+        let Some((name, url)) = queues.iter().find(|(_, url)| batch.is_from(url)) else {
+            return Err(Error::from("the batch comes from a queue that is none of this function's"));
+        };
+        let timely = async |deliveries: Vec<Delivery>| {
+            let ids: Vec<String> = deliveries.iter().map(|delivery| delivery.id.clone()).collect();
+            let time = Duration::from_millis(left.unsigned_abs());
+            tokio::time::timeout(time, handler(*name, deliveries)).await.unwrap_or_else(|_| {
+                tracing::warn!(messages = ids.len(), "out of time; the messages come again");
+                ids.into_iter().map(|id| (id, Disposition::Retry(OUT_OF_TIME))).collect()
+            })
+        };
+        let answer = batch.handle(timely).await?;
+        set_visibility(client, url, &answer.delays).await;
+        Ok(answer.response)
     });
     lambda_runtime::run(service).await
 }
@@ -71,6 +91,8 @@ struct Batch {
     deliveries: Vec<Delivery>,
     /// One for each delivery, if it had one.
     receipts: Vec<Option<String>>,
+    /// Name of the queue, from its ARN.
+    queue: String,
     /// Those without a body. Nobody can handle them, and only the queue's receive count ends them.
     unreadable: HashSet<String>,
 }
@@ -85,6 +107,9 @@ impl Batch {
             let text = |name: &str| record.get(name).and_then(Value::as_str);
             let attribute = |name: &str| record.get("attributes").and_then(|attributes| attributes.get(name)).and_then(Value::as_str);
             let id = text("messageId").filter(|id| !id.is_empty()).ok_or("a record of the batch has no messageId")?;
+            if let Some(name) = text("eventSourceARN").and_then(|arn| arn.rsplit(':').next()) {
+                name.clone_into(&mut batch.queue);
+            }
             // A standard queue may deliver a message twice at once; the id stands for both.
             if !seen.insert(id.to_owned()) {
                 continue;
@@ -101,6 +126,10 @@ impl Batch {
             });
         }
         Ok(batch)
+    }
+
+    fn is_from(&self, queue_url: &str) -> bool {
+        queue_url.rsplit('/').next() == Some(self.queue.as_str())
     }
 
     /// # Errors

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use trefoil_domain::ports::{Disposition, Message, Queue, QueueName};
 use trefoil_domain::time::Span;
 use trefoil_platform::aws::Aws;
+use trefoil_platform::clock::SystemClock;
 use trefoil_platform::lambda::sqs::run_sqs;
 use trefoil_platform::lambda::webhook::{Response, run_webhook};
 
@@ -24,12 +25,13 @@ async fn function_of_a_queue() {
     let client = Aws::new(&aws::settings(&std::env::var(ENDPOINT).expect("set"))).sqs();
     let url = std::env::var(QUEUE_URL).expect("set");
     let back = Disposition::Retry(Span::ZERO);
-    let handler = async |deliveries: Vec<trefoil_domain::ports::Delivery>, _| {
+    let handler = async |queue: QueueName, deliveries: Vec<trefoil_domain::ports::Delivery>| {
+        assert_eq!(queue, QueueName::Events);
         assert!(deliveries.iter().all(|delivery| delivery.body != "panic"), "on purpose");
         let decide = |body: &str| if body == "back" { back.clone() } else { Disposition::Delete };
         deliveries.into_iter().map(|delivery| (delivery.id, decide(&delivery.body))).collect()
     };
-    run_sqs(&url, &client, handler).await.expect("the runtime runs");
+    run_sqs(&[(QueueName::Events, &url)], &client, &SystemClock, handler).await.expect("the runtime runs");
 }
 
 /// Not a test: a function, started by [`a_request_is_answered`].
@@ -148,7 +150,8 @@ async fn a_batch_is_answered_item_by_item() {
     assert_eq!(received.len(), 2);
     let record = |id: &str, body: &str, receipt: &str, group: &str| {
         let attributes = json!({"ApproximateReceiveCount": "1", "MessageGroupId": group});
-        json!({"messageId": id, "receiptHandle": receipt, "body": body, "attributes": attributes})
+        let arn = format!("arn:aws:sqs:eu-west-1:000000000000:{}", queue.url(QueueName::Events).rsplit('/').next().expect("a name"));
+        json!({"messageId": id, "receiptHandle": receipt, "body": body, "attributes": attributes, "eventSourceARN": arn})
     };
     let records: Vec<Value> = received.iter().map(|d| record(&format!("id-{}", d.body), &d.body, &d.id, &d.group)).collect();
 

@@ -1,0 +1,184 @@
+//! Which profile is meant: through the App API, in as few calls as it allows.
+//!
+//! A profile that exists is named by its `cio_id`, the only id that never changes. Several with one address are none.
+
+use super::client::{Api, CustomerioClient, No};
+use reqwest::Method;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use trefoil_domain::event::IdKind;
+use trefoil_domain::outcome::Outcome;
+use trefoil_domain::ports::{Address, Clock, ProfileLookUp};
+use trefoil_domain::time::Span;
+
+/// The vendor's limit for one call.
+const MOST_IDS: usize = 100;
+
+/// What there was under one id.
+#[derive(Clone, Debug)]
+enum Hit {
+    Absent,
+    /// The `cio_id`, where the answer has one.
+    One(Option<String>),
+    Several,
+    Failed(Outcome),
+}
+
+impl<C: Clock> CustomerioClient<C> {
+    pub(super) async fn find(&self, people: &[Address]) -> Vec<ProfileLookUp> {
+        let addresses: Vec<Vec<&(IdKind, String)>> = people.iter().map(usable).collect();
+        let Some(app) = &self.app else {
+            return addresses.iter().map(|ids| ids.first().map_or(ProfileLookUp::Absent, |(kind, id)| unverified(*kind, id))).collect();
+        };
+        let mut found: Vec<Option<ProfileLookUp>> = vec![None; people.len()];
+        // Everybody's first id, then the second of those that the first did not find, and so on.
+        for place in 0..addresses.iter().map(Vec::len).max().unwrap_or(0) {
+            let asked = |index: usize, kind: IdKind| addresses[index].get(place).filter(|(k, _)| *k == kind).map(|(_, id)| id.as_str());
+            let open: Vec<usize> = (0..people.len()).filter(|index| found[*index].is_none()).collect();
+            let ids: BTreeSet<&str> = open.iter().filter_map(|index| asked(*index, IdKind::UserId)).collect();
+            let emails: BTreeSet<&str> = open.iter().filter_map(|index| asked(*index, IdKind::Email)).collect();
+            let by_id = self.by_ids(app, ids.into_iter().collect()).await;
+            let by_email = self.by_emails(app, emails).await;
+            for index in open {
+                let Some((kind, id)) = addresses[index].get(place) else { continue };
+                let hits = if *kind == IdKind::UserId { &by_id } else { &by_email };
+                found[index] = match hits.get(id) {
+                    Some(Hit::Absent) | None => None,
+                    Some(Hit::One(Some(cio_id))) => Some(ProfileLookUp::Found(cio_id.clone())),
+                    // It exists; it just cannot be named any better.
+                    Some(Hit::One(None)) => Some(unverified(*kind, id)),
+                    Some(Hit::Several) => Some(ProfileLookUp::Ambiguous),
+                    Some(Hit::Failed(outcome)) => Some(ProfileLookUp::Failed(outcome.clone())),
+                };
+            }
+        }
+        found.into_iter().map(|look_up| look_up.unwrap_or(ProfileLookUp::Absent)).collect()
+    }
+
+    /// Unknown ids are left out of the answer.
+    async fn by_ids(&self, app: &Api, ids: Vec<&str>) -> BTreeMap<String, Hit> {
+        let mut hits = BTreeMap::new();
+        let mut chunks: Vec<Vec<&str>> = ids.chunks(MOST_IDS).map(<[&str]>::to_vec).collect();
+        while let Some(mut chunk) = chunks.pop() {
+            match self.ask_for_ids(app, &chunk).await {
+                Ok(customers) => {
+                    for id in chunk {
+                        let hit = customers.iter().find(|c| c.is(id)).map_or(Hit::Absent, |c| Hit::One(c.cio_id()));
+                        hits.insert(id.to_owned(), hit);
+                    }
+                }
+                // A hundred profiles may have more attributes than we read at once.
+                Err(No::Answer(no)) if no.too_large && chunk.len() > 1 => {
+                    let half = chunk.split_off(chunk.len() / 2);
+                    chunks.extend([chunk, half]);
+                }
+                Err(no) => {
+                    let outcome = no.outcome();
+                    hits.extend(chunk.into_iter().map(|id| (id.to_owned(), Hit::Failed(outcome.clone()))));
+                }
+            }
+        }
+        hits
+    }
+
+    async fn ask_for_ids(&self, app: &Api, ids: &[&str]) -> Result<Vec<Customer>, No> {
+        let body = serde_json::json!({ "ids": ids }).to_string();
+        let mut call = app.call(Method::POST, &["v1", "customers", "attributes"], Some(body.into()));
+        call.url.query_pairs_mut().append_pair("id_type", "id");
+        let answer = app.ask(&call, self.clock.now()).await?;
+        match serde_json::from_slice::<Customers>(&answer.body) {
+            Ok(body) => Ok(body.customers.into_iter().map(Wrapped::into_customer).collect()),
+            Err(_) => Err(unreadable()),
+        }
+    }
+
+    async fn by_emails(&self, app: &Api, emails: BTreeSet<&str>) -> BTreeMap<String, Hit> {
+        let mut hits = BTreeMap::new();
+        for email in emails {
+            let hit = match self.ask_for_email(app, email).await {
+                Ok(results) => match results.as_slice() {
+                    [] => Hit::Absent,
+                    [one] => Hit::One(one.cio_id.clone()),
+                    _ => Hit::Several,
+                },
+                Err(no) => Hit::Failed(no.outcome()),
+            };
+            hits.insert(email.to_owned(), hit);
+        }
+        hits
+    }
+
+    async fn ask_for_email(&self, app: &Api, email: &str) -> Result<Vec<Identifiers>, No> {
+        let mut call = app.call(Method::GET, &["v1", "customers"], None);
+        // A `+` that is not encoded is answered with an empty list.
+        call.url.query_pairs_mut().append_pair("email", email);
+        let answer = app.ask(&call, self.clock.now()).await?;
+        serde_json::from_slice::<Results>(&answer.body).map(|body| body.results).map_err(|_| unreadable())
+    }
+}
+
+/// The ids that Customer.io can know, in the order given.
+fn usable(address: &Address) -> Vec<&(IdKind, String)> {
+    address.ids.iter().filter(|(kind, _)| matches!(kind, IdKind::UserId | IdKind::Email)).collect()
+}
+
+fn unverified(kind: IdKind, id: &str) -> ProfileLookUp {
+    ProfileLookUp::Unverified(kind, id.to_owned())
+}
+
+fn unreadable() -> No {
+    No::Reading(Outcome::retry(Span::ZERO, "unreadable_answer"))
+}
+
+#[derive(Deserialize)]
+struct Customers {
+    customers: Vec<Wrapped>,
+}
+
+/// The description wraps each profile in an object of its own; whether answers do is not confirmed.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Wrapped {
+    Wrapped { customer: Customer },
+    Bare(Customer),
+}
+
+impl Wrapped {
+    fn into_customer(self) -> Customer {
+        match self {
+            Self::Wrapped { customer } | Self::Bare(customer) => customer,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Customer {
+    id: Option<String>,
+    identifiers: Option<Identifiers>,
+    attributes: Option<Identifiers>,
+}
+
+#[derive(Deserialize)]
+struct Identifiers {
+    id: Option<String>,
+    cio_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Results {
+    results: Vec<Identifiers>,
+}
+
+impl Customer {
+    fn places(&self) -> impl Iterator<Item = &Identifiers> {
+        [&self.identifiers, &self.attributes].into_iter().flatten()
+    }
+
+    fn is(&self, id: &str) -> bool {
+        self.id.as_deref() == Some(id) || self.places().any(|place| place.id.as_deref() == Some(id))
+    }
+
+    fn cio_id(&self) -> Option<String> {
+        self.places().find_map(|place| place.cio_id.clone())
+    }
+}

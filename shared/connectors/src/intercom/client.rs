@@ -1,0 +1,337 @@
+//! Questions to Intercom: who is this contact, and what state is this conversation in? The answers are canonical events.
+//!
+//! Knows nothing of people: whether a contact that is not found is too new or gone is for the caller to say, by age.
+//!
+//! <https://developers.intercom.com/docs/references/rest-api/api.intercom.io>
+
+use super::contact::{identifiers, profile};
+use super::lenient::Object;
+use super::outcome::Verdict;
+use super::ticket::{Proof, conversation_sighting, last_part, report, seen_at, ticket_sighting};
+use super::wire::{Contact, Item, Part, nested};
+use crate::door::Door;
+use crate::http::{self, Answer, Call, Http};
+use crate::limit::Limiter;
+use reqwest::header::{HeaderValue, LINK};
+use reqwest::{Method, Url};
+use secrecy::SecretString;
+use serde::Deserialize;
+use std::fmt;
+use trefoil_domain::event::{Event, IdKind, Identifier, Kind, Source, Workspace, event_id};
+use trefoil_domain::id::EventId;
+use trefoil_domain::job::LookUp;
+use trefoil_domain::outcome::Outcome;
+use trefoil_domain::ports::{IntercomLookUps, LookedUp};
+use trefoil_domain::tickets::{Register, Sighting, TicketFact, TicketId};
+use trefoil_domain::time::{Span, Timestamp};
+
+/// Always sent: otherwise the setting of the app decides, which somebody may change.
+const VERSION: (&str, &str) = ("intercom-version", "2.16");
+/// A conversation comes with up to 500 messages.
+const MOST_CONVERSATION_BYTES: usize = 8 * 1024 * 1024;
+/// Times are whole seconds: until this long after a change, another one may carry the same second.
+const SETTLED_AFTER: Span = Span::from_secs(2);
+
+/// Where the workspace lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    Us,
+    Eu,
+    Au,
+}
+
+impl Region {
+    fn url(self) -> &'static str {
+        match self {
+            Self::Us => "https://api.intercom.io",
+            Self::Eu => "https://api.eu.intercom.io",
+            Self::Au => "https://api.au.intercom.io",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct IntercomSettings {
+    pub region: Region,
+    /// Instead of the region's, for stand-ins.
+    pub url: Option<String>,
+    pub access_token: SecretString,
+    /// The vendor's limit, of which 0.8 are used: 10,000 a minute for a private app. The answers' headers correct it.
+    pub per_second: f64,
+    /// Processes that share this limit.
+    pub copies: u32,
+}
+
+impl IntercomSettings {
+    pub fn new(region: Region, access_token: SecretString) -> Self {
+        Self { region, url: None, access_token, per_second: 166.0, copies: 1 }
+    }
+}
+
+/// A setting cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsError {
+    setting: &'static str,
+    problem: String,
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the Intercom setting {} {}", self.setting, self.problem)
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+pub struct IntercomClient {
+    base: Url,
+    authorization: HeaderValue,
+    door: Door,
+}
+
+impl fmt::Debug for IntercomClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntercomClient").field("base", &self.base.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// What is asked, by whom, when, for which workspace.
+#[derive(Clone, Copy)]
+struct Question<'q> {
+    workspace: &'q Workspace,
+    asked_by: &'q EventId,
+    now: Timestamp,
+}
+
+impl IntercomClient {
+    /// # Errors
+    /// The address or the token cannot be used.
+    pub fn new(settings: &IntercomSettings, http: &Http) -> Result<Self, SettingsError> {
+        let base = http::base_url(settings.url.as_deref().unwrap_or(settings.region.url()))
+            .map_err(|problem| SettingsError { setting: "url", problem })?;
+        let authorization = http::bearer(&settings.access_token)
+            .map_err(|_| SettingsError { setting: "access_token", problem: "has characters that no header can carry".to_owned() })?;
+        let door = Door::new(http.clone(), Limiter::new(settings.per_second, settings.copies));
+        Ok(Self { base, authorization, door })
+    }
+
+    async fn get(&self, segments: &[&str], most_answer_bytes: Option<usize>, now: Timestamp) -> Result<(Verdict, Answer), Outcome> {
+        let call = Call {
+            method: Method::GET,
+            url: http::at(&self.base, segments),
+            authorization: self.authorization.clone(),
+            headers: vec![VERSION],
+            body: None,
+            most_answer_bytes,
+        };
+        let answer = self.door.send(&call, now).await.map_err(|no| no.outcome)?;
+        let verdict = Verdict::of(answer.status);
+        self.door.judged(verdict.health(), now);
+        let number = |name| answer.header(name).and_then(|text| text.trim().parse::<u32>().ok());
+        let reset = number("x-ratelimit-reset").map(|secs| Timestamp::from_secs(secs.into()));
+        if let (Some(limit), Some(remaining), Some(reset)) = (number("x-ratelimit-limit"), number("x-ratelimit-remaining"), reset) {
+            self.door.observe(limit.into(), remaining.into(), reset, now);
+        }
+        let until_reset = reset.map(|reset| reset.since(now).clamp(Span::ZERO, crate::limit::LONGEST_WAIT));
+        let wait = match verdict {
+            Verdict::TooMany => until_reset.or(answer.retry_after(now)),
+            Verdict::Busy => answer.retry_after(now),
+            Verdict::Answered | Verdict::NotFound | Verdict::Merged | Verdict::Refused | Verdict::KeyRefused | Verdict::Redirected => None,
+        };
+        if let Some(wait) = wait {
+            self.door.hold(wait, now);
+        }
+        match verdict.outcome(answer.status, wait) {
+            Some(outcome) => Err(outcome),
+            None => Ok((verdict, answer)),
+        }
+    }
+
+    async fn contact(&self, question: Question<'_>, asked: &str) -> Result<Vec<Event>, Outcome> {
+        let (mut verdict, mut answer) = self.get(&["contacts", asked], None, question.now).await?;
+        if verdict == Verdict::Merged {
+            let canonical = canonical_contact(&answer).ok_or_else(|| Outcome::rejected("merged_into_unknown_contact", ""))?;
+            (verdict, answer) = self.get(&["contacts", &canonical], None, question.now).await?;
+        }
+        match verdict {
+            Verdict::Answered => {}
+            Verdict::NotFound => return Err(Outcome::retry(Span::ZERO, "contact_not_found")),
+            // Once is enough: whoever merges contacts in a circle must look at it.
+            Verdict::Merged => return Err(Outcome::rejected("merged_into_merged_contact", "")),
+            Verdict::Refused | Verdict::KeyRefused | Verdict::Redirected | Verdict::TooMany | Verdict::Busy => {
+                return Err(Outcome::retry(Span::ZERO, "destination_failed"));
+            }
+        }
+        let contact: Contact<'_> = read(&answer)?;
+        let mut ids = identifiers(&contact, None);
+        if contact.id.get().is_none() || ids.is_empty() {
+            return Err(unreadable());
+        }
+        // The id that was asked for is theirs as well, whatever they are called now.
+        if let Some(asked) = Identifier::new(IdKind::IntercomId, asked).filter(|asked| !ids.contains(asked)) {
+            ids.insert(1, asked);
+        }
+        let occurred_at = contact.updated_at.0.or(contact.created_at.0).unwrap_or(question.now);
+        Ok(vec![question.answer(asked, ids, occurred_at, Kind::PersonIdentified(profile(&contact)))])
+    }
+
+    async fn conversation(&self, question: Question<'_>, ticket: &TicketId, contacts: &[String]) -> Result<Vec<Event>, Outcome> {
+        let (mut verdict, mut answer) = self.get(&["conversations", ticket.as_str()], Some(MOST_CONVERSATION_BYTES), question.now).await?;
+        let mut register = Register::Conversation;
+        if verdict == Verdict::NotFound {
+            // A deletion cannot be taken back, and some tickets have no conversation of that id: make sure.
+            register = Register::Ticket;
+            (verdict, answer) = self.get(&["tickets", ticket.as_str()], Some(MOST_CONVERSATION_BYTES), question.now).await?;
+        }
+        match verdict {
+            Verdict::Answered => {}
+            Verdict::NotFound => return Ok(deleted(question, ticket, contacts)),
+            Verdict::Merged | Verdict::Refused => {
+                return Err(Outcome::rejected("refused_by_intercom", format!("status {}", answer.status)));
+            }
+            Verdict::KeyRefused | Verdict::Redirected | Verdict::TooMany | Verdict::Busy => {
+                return Err(Outcome::retry(Span::ZERO, "destination_failed"));
+            }
+        }
+        let item: Item<'_> = read(&answer)?;
+        // Without the list nobody can be said to be no longer on it.
+        if item.id.get().is_none() || item.contacts.0.is_none() {
+            return Err(unreadable());
+        }
+        re_read(question, ticket, contacts, register, &item)
+    }
+}
+
+impl Question<'_> {
+    fn answer(self, contact: &str, ids: Vec<Identifier>, occurred_at: Timestamp, kind: Kind) -> Event {
+        Event {
+            id: event_id(Source::Intercom, self.workspace, &["look_up", self.asked_by.as_str(), contact]),
+            source: Source::Intercom,
+            workspace: self.workspace.clone(),
+            occurred_at,
+            received_at: self.now,
+            ids,
+            person: None,
+            origin: None,
+            kind,
+        }
+    }
+}
+
+fn re_read(
+    question: Question<'_>,
+    ticket: &TicketId,
+    contacts: &[String],
+    register: Register,
+    item: &Item<'_>,
+) -> Result<Vec<Event>, Outcome> {
+    // What the ticket says of itself changes with it, and not always with its conversation.
+    let embedded = nested(item.ticket).filter(|_| register == Register::Conversation);
+    let last = last_part(item.conversation_parts.iter().chain(item.ticket_parts.iter()));
+    let changed = item.updated_at.0.max(embedded.as_ref().and_then(|t| t.updated_at.0));
+    let at = changed.map_or_else(|| seen_at(item, last, question.now), |at| Timestamp::from_secs(at.secs()));
+    if question.now.since(at) < SETTLED_AFTER {
+        return Err(Outcome::retry(SETTLED_AFTER, "too_fresh"));
+    }
+    let seen: Vec<Sighting> = sightings(register, item, embedded.as_ref(), last, at).into_iter().flatten().collect();
+    let author = item.source.0.as_ref().and_then(|source| source.author.0.as_ref());
+    let answer = |asked: &str, ids, fact, occurred_at| {
+        question.answer(asked, ids, occurred_at, Kind::Ticket(report(ticket.clone(), register, item, fact, seen.clone())))
+    };
+    let listed = contacts.iter().filter_map(|asked| Some((asked, item.contacts.iter().find(|contact| contact.id.get() == Some(asked))?)));
+    let events: Vec<Event> = listed.map(|(asked, contact)| answer(asked, identifiers(contact, author), TicketFact::ReRead, at)).collect();
+    if !events.is_empty() {
+        return Ok(events);
+    }
+    // The person takes no part any more, under any of their ids. Leaving may change no time in the object; that they are
+    // not on the list is true as of now.
+    let gone = contacts.iter().filter_map(|asked| Some((asked, Identifier::new(IdKind::IntercomId, asked)?)));
+    Ok(gone.take(1).map(|(asked, id)| answer(asked, vec![id], TicketFact::Detached, question.now)).collect())
+}
+
+fn sightings(
+    register: Register,
+    item: &Item<'_>,
+    embedded: Option<&Item<'_>>,
+    last: Option<&Part<'_>>,
+    at: Timestamp,
+) -> [Option<Sighting>; 2] {
+    match register {
+        Register::Conversation => {
+            [conversation_sighting(item, at, Proof::Asked), embedded.and_then(|ticket| ticket_sighting(ticket, last, at, Proof::Asked))]
+        }
+        Register::Ticket => [ticket_sighting(item, last, at, Proof::Asked), None],
+    }
+}
+
+fn deleted(question: Question<'_>, ticket: &TicketId, contacts: &[String]) -> Vec<Event> {
+    let gone = Item::default();
+    let events = contacts.iter().map(|asked| {
+        let ids = Identifier::new(IdKind::IntercomId, asked).into_iter().collect();
+        let report = report(ticket.clone(), Register::Conversation, &gone, TicketFact::Deleted, Vec::new());
+        question.answer(asked, ids, question.now, Kind::Ticket(report))
+    });
+    events.collect()
+}
+
+fn read<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Outcome> {
+    serde_json::from_slice::<Object<T>>(&answer.body).ok().and_then(|object| object.0).ok_or_else(unreadable)
+}
+
+fn unreadable() -> Outcome {
+    Outcome::retry(Span::ZERO, "unreadable_answer")
+}
+
+/// The contact that `Link: </contacts/{id}>; rel="canonical"` points to. Only the id is taken: where it is asked for is
+/// ours to say.
+fn canonical_contact(answer: &Answer) -> Option<String> {
+    let links = answer.headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    links.filter_map(canonical_id).next()
+}
+
+fn canonical_id(link: &str) -> Option<String> {
+    let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+    let is_canonical = parameters.split(';').any(|p| p.trim().replace('"', "").eq_ignore_ascii_case("rel=canonical"));
+    let (before, id) = target.trim_end_matches('/').rsplit_once('/')?;
+    let is_id = !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    (is_canonical && before.ends_with("/contacts") && is_id).then(|| id.to_owned())
+}
+
+impl IntercomLookUps for IntercomClient {
+    async fn look_up(&self, workspace: &Workspace, question: &LookUp, asked_by: &EventId, now: Timestamp) -> LookedUp {
+        let asked = Question { workspace, asked_by, now };
+        let answered = match question {
+            LookUp::Contact { contact } => self.contact(asked, contact).await,
+            LookUp::Conversation { ticket, contacts } => self.conversation(asked, ticket, contacts).await,
+        };
+        match answered {
+            Ok(events) => LookedUp { outcome: Outcome::Done, events },
+            Err(outcome) => LookedUp { outcome, events: Vec::new() },
+        }
+    }
+
+    fn pause(&self, now: Timestamp) -> Option<Span> {
+        self.door.pause(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_canonical_link_to_a_contact_is_followed() {
+        for (link, expected) in [
+            ("</contacts/5ba682d23d7cf92bef87bfd4>; rel=\"canonical\"", Some("5ba682d23d7cf92bef87bfd4")),
+            ("<https://api.intercom.io/contacts/5ba6>; rel=canonical", Some("5ba6")),
+            ("</contacts/5ba6>; rel=\"next\"", None),
+            ("</contacts/>; rel=\"canonical\"", None),
+            ("</admins/5ba6>; rel=\"canonical\"", None),
+            ("</contacts/..>; rel=\"canonical\"", None),
+            ("</contacts/a?b>; rel=\"canonical\"", None),
+            ("", None),
+        ] {
+            assert_eq!(canonical_id(link).as_deref(), expected, "{link}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The way in for Intercom's webhooks: signature, size, envelope, topic; then [`super::normalize`]. Knows nothing of HTTP,
+//! queues or time of day.
+//!
+//! <https://developers.intercom.com/docs/webhooks/webhook-notifications>
+
+use super::lenient::Object;
+use super::normalize::{Unusable, people, tickets};
+use super::topic::Topic;
+use super::verify::{SecretsError, Verifier};
+use super::wire::Envelope;
+use secrecy::SecretString;
+use trefoil_domain::event::{Event, Workspace};
+use trefoil_domain::ports::{Received, Unauthorized};
+use trefoil_domain::time::Timestamp;
+
+/// Larger bodies are not read. Intercom's own grow to some tens of kilobytes.
+const MOST_BYTES: usize = 1024 * 1024;
+
+/// Turns the webhooks of one Intercom app into events of one workspace.
+#[derive(Debug)]
+pub struct IntercomWebhooks {
+    verifier: Verifier,
+    workspace: Workspace,
+    /// Id of the Intercom workspace. Ids of people and conversations are unique only within one.
+    app_id: Option<String>,
+}
+
+impl IntercomWebhooks {
+    /// `secrets`: the app's client secrets, any of which may have signed. `app_id`: the Intercom workspace whose
+    /// notifications are taken; `None` takes those of every workspace that has the app, which must then be only one.
+    ///
+    /// # Errors
+    /// The secrets cannot protect anything.
+    pub fn new(secrets: &[SecretString], workspace: Workspace, app_id: Option<String>) -> Result<Self, SecretsError> {
+        Ok(Self { verifier: Verifier::new(secrets)?, workspace, app_id })
+    }
+
+    /// `signature` is the value of `X-Hub-Signature`; `body` the bytes exactly as they were sent.
+    ///
+    /// # Errors
+    /// The signature is missing or wrong; nothing of the body has been looked at.
+    pub fn receive(&self, signature: Option<&str>, body: &[u8], now: Timestamp) -> Result<Received, Unauthorized> {
+        self.verifier.verify(signature, body)?;
+        Ok(self.read(body, now).unwrap_or_else(|Unusable(reason)| Received::Unusable(reason.to_owned())))
+    }
+
+    fn read(&self, body: &[u8], now: Timestamp) -> Result<Received, Unusable> {
+        if body.len() > MOST_BYTES {
+            return Err(Unusable("over_1_mib"));
+        }
+        let envelope: Object<Envelope<'_>> = serde_json::from_slice(body).map_err(|_| Unusable("not_json"))?;
+        let envelope = envelope.0.ok_or(Unusable("not_an_object"))?;
+        let topic = envelope.topic.get().ok_or(Unusable("no_topic"))?;
+        let kind = Topic::of(topic);
+        // Pings come from anywhere, and say nothing.
+        if kind != Topic::Ping
+            && let (Some(ours), Some(theirs)) = (&self.app_id, envelope.app_id.get())
+            && ours != theirs
+        {
+            return Err(Unusable("foreign_app"));
+        }
+        let notification = Notification {
+            workspace: &self.workspace,
+            app_id: envelope.app_id.get().unwrap_or_default(),
+            topic,
+            id: envelope.id.get(),
+            created_at: envelope.created_at.0,
+            now,
+        };
+        let item = || envelope.data.0.as_ref().and_then(|data| data.item).ok_or(Unusable("no_item"));
+        let events: Vec<Event> = match kind {
+            Topic::Ping => return Ok(Received::Ignored("ping".to_owned())),
+            Topic::Unknown => return Ok(Received::Ignored("unknown_topic".to_owned())),
+            Topic::Unused => return Ok(Received::Ignored("unused_topic".to_owned())),
+            Topic::TooOld => return Err(Unusable("api_version_below_2_5")),
+            Topic::Person(about) => people(&notification, about, item()?)?,
+            Topic::Ticket(register, says) => tickets(&notification, register, says, item()?)?,
+        };
+        Ok(Received::Events(events))
+    }
+}
+
+/// What the envelope says.
+pub(super) struct Notification<'a> {
+    pub(super) workspace: &'a Workspace,
+    pub(super) app_id: &'a str,
+    pub(super) topic: &'a str,
+    pub(super) id: Option<&'a str>,
+    pub(super) created_at: Option<Timestamp>,
+    pub(super) now: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hmac::{Hmac, KeyInit, Mac};
+    use proptest::prelude::*;
+    use sha1::Sha1;
+
+    const SECRET: &str = "a-secret-for-the-tests";
+    const CLOSED: &str = include_str!("../../../../tests/cases/intercom/a-teammate-closes-a-conversation/payload.json");
+
+    fn receive(body: &[u8]) -> Received {
+        let mut mac = Hmac::<Sha1>::new_from_slice(SECRET.as_bytes()).expect("a key");
+        mac.update(body);
+        let signature = format!("sha1={}", hex::encode(mac.finalize().into_bytes()));
+        let workspace = Workspace::new("main").expect("a name");
+        let webhooks = IntercomWebhooks::new(&[SecretString::from(SECRET)], workspace, None).expect("a secret");
+        assert_eq!(webhooks.receive(None, body, Timestamp::default()), Err(Unauthorized));
+        webhooks.receive(Some(&signature), body, Timestamp::from_secs(1_768_033_001)).expect("a good signature")
+    }
+
+    #[test]
+    fn a_body_over_one_mebibyte_is_not_read() {
+        let padded = |size: usize| format!("{}{}", CLOSED, " ".repeat(size - CLOSED.len()));
+        assert!(matches!(receive(padded(MOST_BYTES).as_bytes()), Received::Events(_)));
+        assert_eq!(receive(padded(MOST_BYTES + 1).as_bytes()), Received::Unusable("over_1_mib".to_owned()));
+    }
+
+    #[test]
+    fn a_redelivery_makes_the_same_events_whenever_it_comes() {
+        let webhooks = |workspace| {
+            IntercomWebhooks::new(&[SecretString::from(SECRET)], Workspace::new(workspace).expect("a name"), None).expect("a secret")
+        };
+        for body in [CLOSED.to_owned(), CLOSED.replacen("\"notif_", "null, \"x\": \"notif_", 1)] {
+            let ids = |workspace, now| match webhooks(workspace).read(body.as_bytes(), Timestamp::from_secs(now)) {
+                Ok(Received::Events(events)) => events.into_iter().map(|e| e.id).collect::<Vec<_>>(),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(ids("main", 1_768_033_001), ids("main", 1_768_033_061));
+            assert_ne!(ids("main", 1_768_033_001), ids("other", 1_768_033_001));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_signed_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            receive(&body);
+        }
+
+        #[test]
+        fn no_change_of_a_real_payload_makes_it_panic(at in any::<prop::sample::Index>(), len in 0usize..40, with in "[\\[\\]{}\",:0-9a-z\\\\ ]{0,40}") {
+            let at = at.index(CLOSED.len());
+            let mut body = CLOSED.as_bytes().to_vec();
+            body.splice(at..(at + len).min(CLOSED.len()), with.bytes());
+            receive(&body);
+        }
+    }
+}

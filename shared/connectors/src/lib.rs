@@ -1,0 +1,20 @@
+//! What Trefoil knows of the three tools: one folder a tool, both directions. A vendor quirk lives here and nowhere else.
+//!
+//! Nothing here knows of AWS, queues, stored people or routes. Webhooks come in as bytes and leave as canonical events;
+//! writes and questions come in as the domain's own types and leave as outcomes.
+//!
+//! Features take one direction each (`intercom-in`, `intercom-out`, `customerio-out`), so that a function that only
+//! receives webhooks is built without an HTTP client.
+
+#[cfg(feature = "http")]
+pub mod breaker;
+#[cfg(feature = "customerio-out")]
+pub mod customerio;
+#[cfg(feature = "http")]
+mod door;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(any(feature = "intercom-in", feature = "intercom-out"))]
+pub mod intercom;
+#[cfg(feature = "http")]
+pub mod limit;

@@ -1,0 +1,296 @@
+//! Look-ups against a server that answers as the vendor's notes say.
+
+mod stand_in;
+
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use stand_in::{NOW, Reply, StandIn, hang, http, impatient_http, nobody, reply};
+use trefoil_connectors::http::Http;
+use trefoil_connectors::intercom::{IntercomClient, IntercomSettings, Region};
+use trefoil_domain::event::{Event, IdKind, Kind, Source, Workspace, event_id};
+use trefoil_domain::id::EventId;
+use trefoil_domain::job::LookUp;
+use trefoil_domain::outcome::Outcome;
+use trefoil_domain::ports::{IntercomLookUps, LookedUp};
+use trefoil_domain::tickets::{Audience, Evidence, Priority, Register, StartedBy, State, TicketFact, TicketId, TicketReport};
+use trefoil_domain::time::{Span, Timestamp};
+
+const USER: &str = "6961d4041c1e12de4c5499cc";
+const LEAD: &str = "696205460674dbb9050aa7fd";
+
+fn client(url: &str, http: &Http) -> IntercomClient {
+    let mut settings = IntercomSettings::new(Region::Eu, SecretString::from("an-access-token"));
+    settings.url = Some(url.to_owned());
+    IntercomClient::new(&settings, http).expect("settings")
+}
+
+async fn with(replies: impl IntoIterator<Item = Reply>) -> (IntercomClient, StandIn) {
+    let (stand_in, url) = StandIn::start(replies).await;
+    (client(&url, &http()), stand_in)
+}
+
+fn workspace() -> Workspace {
+    Workspace::new("main").expect("a name")
+}
+
+fn asked_by() -> EventId {
+    EventId::from_stored("the-event-that-asked")
+}
+
+async fn ask(client: &IntercomClient, question: &LookUp) -> LookedUp {
+    client.look_up(&workspace(), question, &asked_by(), NOW).await
+}
+
+fn contact(id: &str) -> LookUp {
+    LookUp::Contact { contact: id.to_owned() }
+}
+
+fn conversation(contacts: &[&str]) -> LookUp {
+    let ticket = TicketId::new("215472621202693").expect("an id");
+    LookUp::Conversation { ticket, contacts: contacts.iter().map(|id| (*id).to_owned()).collect() }
+}
+
+fn user(id: &str) -> Value {
+    json!({"type": "contact", "id": id, "external_id": "42", "role": "user", "email": "User@example.com", "name": "Sample User",
+           "created_at": 1_768_018_948, "updated_at": 1_768_018_950, "custom_attributes": {"plan": "growth"}})
+}
+
+fn ids(event: &Event) -> Vec<(IdKind, &str)> {
+    event.ids.iter().map(|id| (id.kind, id.value.as_str())).collect()
+}
+
+fn report(event: &Event) -> &TicketReport {
+    match &event.kind {
+        Kind::Ticket(report) => report,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_contact_is_identified_with_all_its_names() {
+    let (client, stand_in) = with([reply(200, user(USER))]).await;
+    let answer = ask(&client, &contact(USER)).await;
+    assert_eq!(answer.outcome, Outcome::Done);
+    let [event] = answer.events.as_slice() else { panic!("{:?}", answer.events) };
+    assert_eq!(ids(event), [(IdKind::IntercomId, USER), (IdKind::UserId, "42"), (IdKind::Email, "user@example.com")]);
+    assert_eq!(event.id, event_id(Source::Intercom, &workspace(), &["look_up", "the-event-that-asked", USER]));
+    assert_eq!((event.occurred_at, event.received_at), (Timestamp::from_secs(1_768_018_950), NOW));
+    let Kind::PersonIdentified(profile) = &event.kind else { panic!("{:?}", event.kind) };
+    assert_eq!(profile.attributes["plan"], "growth");
+    assert_eq!(profile.attributes["created_at"], "2026-01-10T04:22:28Z");
+
+    let asked = stand_in.asked().remove(0);
+    assert_eq!((asked.method.as_str(), asked.target.as_str()), ("GET", "/contacts/6961d4041c1e12de4c5499cc"));
+    assert_eq!(asked.header("authorization"), "Bearer an-access-token");
+    assert_eq!(asked.header("intercom-version"), "2.16");
+    assert_eq!(asked.header("accept"), "application/json");
+}
+
+#[tokio::test]
+async fn a_contact_id_cannot_lead_elsewhere() {
+    let (client, stand_in) = with([reply(404, "")]).await;
+    ask(&client, &contact("../admins?x#y")).await;
+    assert_eq!(stand_in.asked()[0].target, "/contacts/..%2Fadmins%3Fx%23y");
+}
+
+#[tokio::test]
+async fn a_merged_contact_is_followed_once_and_keeps_both_ids() {
+    let merged = || reply(410, json!({"type": "error.list"})).with("link", format!("</contacts/{USER}>; rel=\"canonical\""));
+    let (client, stand_in) = with([merged(), reply(200, user(USER))]).await;
+    let answer = ask(&client, &contact(LEAD)).await;
+    assert_eq!(answer.outcome, Outcome::Done);
+    let expected = [(IdKind::IntercomId, USER), (IdKind::IntercomId, LEAD), (IdKind::UserId, "42"), (IdKind::Email, "user@example.com")];
+    assert_eq!(ids(&answer.events[0]), expected);
+    assert_eq!(stand_in.asked()[1].target, format!("/contacts/{USER}"));
+
+    let (client, stand_in) = with([merged(), merged(), reply(200, user(USER))]).await;
+    assert_eq!(ask(&client, &contact(LEAD)).await.outcome, Outcome::rejected("merged_into_merged_contact", ""));
+    assert_eq!(stand_in.unused_replies(), 1);
+    let (client, _) = with([reply(410, "")]).await;
+    assert_eq!(ask(&client, &contact(LEAD)).await.outcome, Outcome::rejected("merged_into_unknown_contact", ""));
+}
+
+#[tokio::test]
+async fn a_contact_that_is_not_found_may_be_too_new() {
+    let (client, _) = with([reply(404, json!({"type": "error.list", "errors": [{"code": "not_found"}]}))]).await;
+    let answer = ask(&client, &contact(USER)).await;
+    assert_eq!(answer.outcome, Outcome::retry(Span::ZERO, "contact_not_found"));
+    assert_eq!(answer.events, []);
+    assert_eq!(client.pause(NOW), None);
+}
+
+#[tokio::test]
+async fn every_other_answer_keeps_or_parks_the_question() {
+    for (answer, outcome) in [
+        (reply(400, "{}"), Outcome::rejected("refused_by_intercom", "status 400")),
+        (reply(409, "{}"), Outcome::rejected("refused_by_intercom", "status 409")),
+        (reply(401, "{}"), Outcome::retry(Span::from_mins(1), "destination_refused_key")),
+        (reply(403, "{}"), Outcome::retry(Span::from_mins(1), "destination_refused_key")),
+        (reply(302, "").with("location", "/elsewhere"), Outcome::retry(Span::from_mins(1), "destination_redirected")),
+        (reply(500, "{}"), Outcome::retry(Span::ZERO, "destination_failed")),
+        (reply(503, "{}").with("retry-after", "5"), Outcome::retry(Span::from_secs(5), "destination_failed")),
+        (reply(200, "<html>"), Outcome::retry(Span::ZERO, "unreadable_answer")),
+        (reply(200, "[]"), Outcome::retry(Span::ZERO, "unreadable_answer")),
+        (reply(200, "{}"), Outcome::retry(Span::ZERO, "unreadable_answer")),
+    ] {
+        for question in [contact(USER), conversation(&[USER])] {
+            let (client, _) = with([answer.clone()]).await;
+            let looked_up = ask(&client, &question).await;
+            assert_eq!(looked_up.outcome, outcome, "{question:?}");
+            assert_eq!(looked_up.events, []);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_429_waits_for_the_reset_and_so_do_the_next_questions() {
+    let reset = NOW.secs() + 7;
+    let (client, stand_in) = with([reply(429, "{}").with("x-ratelimit-reset", reset)]).await;
+    assert_eq!(ask(&client, &contact(USER)).await.outcome, Outcome::retry(Span::from_secs(7), "rate_limited"));
+    assert_eq!(ask(&client, &contact(USER)).await.outcome, Outcome::retry(Span::from_secs(7), "over_our_rate"));
+    assert_eq!(stand_in.asked().len(), 1);
+    assert_eq!(client.pause(NOW), Some(Span::from_secs(7)));
+    for (answer, secs) in [
+        (reply(429, "{}"), 0),
+        (reply(429, "{}").with("retry-after", "3"), 3),
+        (reply(429, "{}").with("x-ratelimit-reset", NOW.secs() + 86_400), 900),
+        (reply(429, "{}").with("x-ratelimit-reset", NOW.secs() - 5), 0),
+        (reply(429, "{}").with("x-ratelimit-reset", "soon"), 0),
+    ] {
+        let (client, _) = with([answer]).await;
+        assert_eq!(ask(&client, &contact(USER)).await.outcome, Outcome::retry(Span::from_secs(secs), "rate_limited"));
+    }
+}
+
+#[tokio::test]
+async fn an_almost_empty_window_holds_the_next_question() {
+    let nearly_empty = reply(200, user(USER))
+        .with("x-ratelimit-limit", "1666")
+        .with("x-ratelimit-remaining", "12")
+        .with("x-ratelimit-reset", NOW.secs() + 4);
+    let (client, _) = with([nearly_empty]).await;
+    assert_eq!(ask(&client, &contact(USER)).await.outcome, Outcome::Done);
+    assert_eq!(ask(&client, &contact(USER)).await.outcome, Outcome::retry(Span::from_secs(4), "over_our_rate"));
+}
+
+#[tokio::test]
+async fn no_connection_no_answer_and_too_much_of_an_answer() {
+    let nobody = client(&nobody().await, &http());
+    for _ in 0..5 {
+        assert_eq!(ask(&nobody, &contact(USER)).await.outcome, Outcome::retry(Span::ZERO, "destination_unreachable"));
+    }
+    assert_eq!(ask(&nobody, &contact(USER)).await.outcome, Outcome::retry(Span::from_secs(1), "destination_paused"));
+    let (_stand_in, url) = StandIn::start([hang()]).await;
+    let hanging = client(&url, &impatient_http());
+    assert_eq!(ask(&hanging, &contact(USER)).await.outcome, Outcome::retry(Span::ZERO, "destination_timed_out"));
+    let (_stand_in, url) = StandIn::start([reply(200, "x".repeat(2_001))]).await;
+    let flooded = client(&url, &impatient_http());
+    assert_eq!(ask(&flooded, &contact(USER)).await.outcome, Outcome::rejected("answer_too_large", ""));
+}
+
+fn open_conversation(updated_at: i64) -> Value {
+    json!({"type": "conversation", "id": "215472621202693", "created_at": 1_768_031_789, "updated_at": updated_at, "state": "closed",
+           "open": false, "priority": "urgent",
+           "source": {"delivered_as": "customer_initiated", "body": "<p>private</p>", "author": {"type": "user", "id": USER, "email": "user@example.com"}},
+           "contacts": {"type": "contact.list", "contacts": [{"type": "contact", "id": USER, "external_id": "42"}]},
+           "conversation_parts": {"type": "conversation_part.list", "conversation_parts": [{"id": "9", "part_type": "comment"}, {"id": "10", "part_type": "close"}]},
+           "ticket": {"type": "ticket", "id": "215472621202693", "category": "Customer", "ticket_type": {"name": "Bug"},
+                      "ticket_state": {"category": "in_progress"}, "open": true}})
+}
+
+#[tokio::test]
+async fn a_conversation_is_read_again_for_the_person_asked_about() {
+    let reply = || reply(200, open_conversation(1_768_033_000));
+    let (client, stand_in) = with([reply(), reply()]).await;
+    // One person under two ids, of which the conversation names one: they take part.
+    let answer = ask(&client, &conversation(&[USER, LEAD])).await;
+    assert_eq!(answer.outcome, Outcome::Done);
+    let [present] = answer.events.as_slice() else { panic!("{:?}", answer.events) };
+    assert_eq!(stand_in.asked()[0].target, "/conversations/215472621202693");
+
+    let report_of = report(present);
+    assert_eq!(report_of.fact, TicketFact::ReRead);
+    let seen: Vec<_> = report_of.seen.iter().map(|s| (s.register, s.state, s.at, s.part, s.evidence)).collect();
+    let at = Timestamp::from_secs(1_768_033_000);
+    assert_eq!(
+        seen,
+        [(Register::Conversation, State::Closed, at, 10, Evidence::ReRead), (Register::Ticket, State::Open, at, 10, Evidence::ReRead),]
+    );
+    assert_eq!(report_of.priority, Some(Priority::Urgent));
+    assert_eq!(report_of.started_by, Some(StartedBy::Customer));
+    assert_eq!(report_of.audience, Some(Audience::Customer));
+    assert_eq!(report_of.ticket_type.as_deref(), Some("Bug"));
+    assert_eq!(ids(present), [(IdKind::IntercomId, USER), (IdKind::UserId, "42"), (IdKind::Email, "user@example.com")]);
+    assert_eq!(present.id, event_id(Source::Intercom, &workspace(), &["look_up", "the-event-that-asked", USER]));
+
+    let nobody_of_them = ask(&client, &conversation(&[LEAD])).await;
+    let [absent] = nobody_of_them.events.as_slice() else { panic!("{:?}", nobody_of_them.events) };
+    assert_eq!(report(absent).fact, TicketFact::Detached);
+    assert_eq!(report(absent).seen, report_of.seen);
+    assert_eq!(ids(absent), [(IdKind::IntercomId, LEAD)]);
+    assert_ne!(absent.id, present.id);
+    assert!(!serde_json::to_string(&answer.events).expect("JSON").contains("private"));
+}
+
+#[tokio::test]
+async fn a_conversation_that_has_just_changed_is_read_later() {
+    for (age, outcome) in [(0, "too_fresh"), (1, "too_fresh"), (2, "done")] {
+        let (client, _) = with([reply(200, open_conversation(NOW.secs() - age))]).await;
+        let answer = ask(&client, &conversation(&[USER])).await;
+        assert_eq!(answer.outcome.reason().map_or("done", |reason| reason.code.as_str()), outcome, "{age} s old");
+        assert!(outcome == "done" || answer.outcome == Outcome::retry(Span::from_secs(2), "too_fresh"));
+    }
+}
+
+#[tokio::test]
+async fn without_its_list_of_contacts_a_conversation_says_nothing_of_them() {
+    let mut unlisted = open_conversation(1_768_033_000);
+    unlisted["contacts"] = Value::Null;
+    let (client, _) = with([reply(200, unlisted)]).await;
+    assert_eq!(ask(&client, &conversation(&[USER])).await.outcome, Outcome::retry(Span::ZERO, "unreadable_answer"));
+    let mut empty = open_conversation(1_768_033_000);
+    empty["contacts"] = json!({"type": "contact.list", "contacts": []});
+    let (client, _) = with([reply(200, empty)]).await;
+    assert_eq!(report(&ask(&client, &conversation(&[USER])).await.events[0]).fact, TicketFact::Detached);
+}
+
+#[tokio::test]
+async fn what_is_neither_a_conversation_nor_a_ticket_has_been_deleted() {
+    let (client, stand_in) = with([reply(404, "{}"), reply(404, "{}")]).await;
+    let answer = ask(&client, &conversation(&[USER, LEAD])).await;
+    assert_eq!(answer.outcome, Outcome::Done);
+    let facts: Vec<_> = answer.events.iter().map(|event| (ids(event), report(event).fact.clone())).collect();
+    let expected = [(vec![(IdKind::IntercomId, USER)], TicketFact::Deleted), (vec![(IdKind::IntercomId, LEAD)], TicketFact::Deleted)];
+    assert_eq!(facts, expected);
+    assert_eq!(stand_in.asked()[1].target, "/tickets/215472621202693");
+    // Half an answer is none.
+    let (client, _) = with([reply(404, "{}"), reply(500, "{}")]).await;
+    let answer = ask(&client, &conversation(&[USER])).await;
+    assert_eq!((answer.outcome, answer.events), (Outcome::retry(Span::ZERO, "destination_failed"), Vec::new()));
+}
+
+#[tokio::test]
+async fn a_ticket_without_a_conversation_of_its_id_is_read_as_a_ticket() {
+    let ticket = json!({"type": "ticket", "id": "215472621202693", "category": "Back-office", "open": true, "created_at": 1_768_113_868,
+        "updated_at": 1_768_114_250, "ticket_state": {"category": "resolved"}, "ticket_attributes": {"_default_title_": "private", "Product": "Web"},
+        "contacts": {"contacts": [{"type": "contact", "id": USER}]}, "ticket_parts": {"ticket_parts": [{"id": "12", "part_type": "comment"}]}});
+    let (client, _) = with([reply(404, "{}"), reply(200, ticket)]).await;
+    let answer = ask(&client, &conversation(&[USER])).await;
+    let report = report(&answer.events[0]);
+    let seen: Vec<_> = report.seen.iter().map(|s| (s.register, s.state, s.part, s.evidence)).collect();
+    assert_eq!(seen, [(Register::Ticket, State::Closed, 12, Evidence::ReRead)]);
+    assert_eq!(report.audience, Some(Audience::BackOffice));
+    assert_eq!(report.attributes.keys().collect::<Vec<_>>(), ["Product"]);
+}
+
+#[tokio::test]
+async fn a_long_conversation_is_read_although_other_answers_that_long_are_not() {
+    let mut long = open_conversation(1_768_033_000);
+    long["padding"] = json!("x".repeat(3 * 1024 * 1024));
+    let (client, _) = with([reply(200, long)]).await;
+    assert_eq!(ask(&client, &conversation(&[USER])).await.outcome, Outcome::Done);
+    let mut long = user(USER);
+    long["padding"] = json!("x".repeat(3 * 1024 * 1024));
+    let (client, _) = with([reply(200, long)]).await;
+    assert_eq!(ask(&client, &contact(USER)).await.outcome, Outcome::rejected("answer_too_large", ""));
+}

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use trefoil_domain::event::{IdKind, Identifier, Workspace};
-use trefoil_domain::id::{EventId, PersonId};
+use trefoil_domain::id::{Digest, EventId, PersonId};
 use trefoil_domain::outcome::Outcome;
 use trefoil_domain::person::Person;
 use trefoil_domain::ports::{Clock, Commit, Delivery, Destination, Disposition, Message, Put, Queue, QueueName, Record, Store};
@@ -22,7 +22,7 @@ use trefoil_platform::sqlite::{Db, SqliteQueue, SqliteStore};
 /// Webhooks answered at once.
 const SENDERS: usize = 64;
 /// Messages received at once by the one loop of a queue.
-const BATCH: usize = 100;
+const BATCH: usize = 200;
 /// People that the events are about.
 const PEOPLE: usize = 2_000;
 /// Bytes of an event's JSON.
@@ -32,7 +32,7 @@ const OK: &str = "the file answers";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    let events = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(20_000);
+    let events = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(20_000);
     let folder = tempfile::tempdir_in(".").expect("a folder on the disk that is measured");
     let db = Db::open(folder.path()).expect("a new file");
     let bench = Arc::new(Bench { queue: SqliteQueue::new(db.clone(), Arc::new(SystemClock), 30), store: SqliteStore::new(db), events });
@@ -178,7 +178,7 @@ async fn send(bench: &Bench, batch: &[Delivery]) {
 }
 
 fn record(event: &str, stage: &str) -> Record {
-    let event = EventId::from_stored(format!("{event:0>32}"));
+    let event = EventId::from(Digest::new("event").with(event));
     let at = SystemClock.now();
     let stage = stage.to_owned();
     Record { event, stage, at, what: "test".to_owned(), outcome: Outcome::Done, skipped: Vec::new(), notes: Vec::new() }

@@ -226,3 +226,6 @@ fn transaction(db: &Connection, begin: &str, requests: &mut [Box<dyn Request>]) 
     }
     done
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,8 +16,8 @@ use trefoil_domain::time::{Span, Timestamp};
 const DEDUP_WINDOW: Span = Span::from_mins(5);
 /// Messages of one group in one receive.
 const PER_GROUP: usize = 10;
-/// Records of old sends that are cleared away with each send, at most: more than one, so that they never pile up.
-const CLEARED_AT_ONCE: i64 = 4;
+/// One send in this many clears old sends away, at most four times as many, so that they never pile up.
+const CLEARING_EVERY: i64 = 64;
 
 /// The queues. Clones share them.
 #[derive(Clone)]
@@ -45,7 +45,8 @@ impl SqliteQueue {
         Self { db, clock, max_receive_count, arrivals: Arc::default() }
     }
 
-    /// Takes up to `max` messages, in order within each group and at most ten of one; they are invisible for `visibility`.
+    /// Takes up to `max` messages, in order within each group, of as many groups as there are and at most ten of one; they
+    /// are invisible for `visibility`.
     ///
     /// # Errors
     /// The file cannot be read or written.
@@ -126,8 +127,9 @@ fn send(db: &Connection, queue: QueueName, messages: &[Message], now: Timestamp)
             continue;
         }
         remember.execute(params![era, digest, now.millis()])?;
-        forget.execute([era - 1, CLEARED_AT_ONCE])?;
-        message.execute(params![number(queue), name, body])?;
+        if message.insert(params![number(queue), name, body])? % CLEARING_EVERY == 0 {
+            forget.execute([era - 1, 4 * CLEARING_EVERY])?;
+        }
         group.execute(params![number(queue), name, now.millis()])?;
     }
     Ok(())
@@ -146,9 +148,11 @@ fn receive(
     let mut hold = db.prepare_cached("UPDATE messages SET visible_at = ?2, received = received + 1, held = 1 WHERE n = ?1")?;
     let groups: Vec<String> =
         free.query_map(params![number(queue), now.millis(), limit(max)], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    // Whoever handles them does so one after the other within a group: better a few of many groups than many of a few.
+    let fair = (max / groups.len().max(1)).clamp(1, PER_GROUP);
     let mut deliveries = Vec::new();
     for group in groups {
-        let room = (max - deliveries.len()).min(PER_GROUP);
+        let room = (max - deliveries.len()).min(fair);
         if room == 0 {
             break;
         }

@@ -9,8 +9,8 @@ use trefoil_domain::person::Person;
 use trefoil_domain::ports::{Alias, AliasKey, Commit, Destination, Found, HISTORY_KEPT, Mark, Put, Record, Store, StoreError, Wake};
 use trefoil_domain::time::Timestamp;
 
-/// Expired outcomes that are cleared away with each new one, at most: more than one, so that they never pile up.
-const CLEARED_AT_ONCE: i64 = 4;
+/// One outcome in this many clears expired ones away, at most four times as many, so that they never pile up.
+const CLEARING_EVERY: i64 = 64;
 
 /// The tables of people, aliases and history.
 #[derive(Clone)]
@@ -205,7 +205,9 @@ impl Store for SqliteStore {
                 db.prepare_cached("DELETE FROM history WHERE n IN (SELECT n FROM history ORDER BY n LIMIT ?2) AND expires <= ?1")?;
             for (body, record) in &records {
                 insert.execute(params![record.event.as_str(), record.stage, record.at.plus(HISTORY_KEPT).millis(), body])?;
-                clear.execute([record.at.millis(), CLEARED_AT_ONCE])?;
+                if db.last_insert_rowid() % CLEARING_EVERY == 0 {
+                    clear.execute([record.at.millis(), 4 * CLEARING_EVERY])?;
+                }
             }
             Ok(())
         };

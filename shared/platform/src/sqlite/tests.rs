@@ -1,0 +1,74 @@
+use super::*;
+use std::sync::atomic::{AtomicI64, Ordering};
+use trefoil_domain::id::EventId;
+use trefoil_domain::outcome::Outcome;
+use trefoil_domain::ports::{Clock, HISTORY_KEPT, Message, Queue, QueueName, Record, Store};
+use trefoil_domain::time::{Span, Timestamp};
+
+const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+struct Hands(AtomicI64);
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        START.plus(Span::from_millis(self.0.load(Ordering::SeqCst)))
+    }
+}
+
+async fn count(db: &Db, table: &'static str) -> i64 {
+    db.read(move |db| db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))).await.expect("a count")
+}
+
+#[tokio::test]
+async fn a_failure_takes_nobody_else_down() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = Db::open(folder.path()).expect("a new file");
+    let insert = |key: &'static str| {
+        move |db: &Connection| db.execute("INSERT INTO aliases (key, version, body) VALUES (?1, 1, '')", [key]).map(drop)
+    };
+    db.write(insert("taken")).await.expect("the first of its name");
+    // Sent before anything is awaited, so that they share a transaction.
+    let half_way = |db: &Connection| {
+        db.execute("INSERT INTO aliases (key, version, body) VALUES ('half', 1, '')", [])?;
+        db.execute("INSERT INTO aliases (key, version, body) VALUES ('taken', 1, '')", []).map(drop)
+    };
+    let outcomes = tokio::join!(db.write(insert("before")), db.write(half_way), db.write(insert("after")));
+    assert!(matches!(outcomes, (Ok(()), Err(_), Ok(()))), "{outcomes:?}");
+    assert_eq!(count(&db, "aliases").await, 3, "nothing is left of the one that failed");
+}
+
+#[tokio::test]
+async fn what_has_expired_is_cleared_away_as_new_things_come() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = Db::open(folder.path()).expect("a new file");
+    let clock = Arc::new(Hands(AtomicI64::new(0)));
+    let queue = SqliteQueue::new(db.clone(), clock.clone(), 5);
+    let store = SqliteStore::new(db.clone());
+    let fill = async |from: usize, at: Timestamp| {
+        let message = |n: usize| Message { body: String::new(), group: "g".to_owned(), dedup: n.to_string() };
+        queue.send(QueueName::Events, (from..from + 1000).map(message).collect()).await.expect("accepted");
+        let record = |n: usize| {
+            let event = EventId::from_stored(n.to_string());
+            let (what, stage) = (String::new(), "route".to_owned());
+            Record { event, stage, at, what, outcome: Outcome::Done, skipped: Vec::new(), notes: Vec::new() }
+        };
+        store.record((from..from + 1000).map(record).collect()).await.expect("recorded");
+    };
+    fill(0, START).await;
+    assert_eq!((count(&db, "sent").await, count(&db, "history").await), (1000, 1000));
+    let later = START.plus(HISTORY_KEPT);
+    clock.0.store(HISTORY_KEPT.millis(), Ordering::SeqCst);
+    fill(1000, later).await;
+    assert_eq!((count(&db, "sent").await, count(&db, "history").await), (1000, 1000));
+    assert_eq!(count(&db, "messages").await, 2000, "messages do not expire");
+}
+
+#[test]
+fn a_file_of_another_version_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(Db::open(folder.path()).expect("a new file"));
+    let raw = Connection::open(folder.path().join(FILE_NAME)).expect("the file");
+    raw.pragma_update(None, "user_version", SCHEMA_VERSION + 1).expect("changed");
+    drop(raw);
+    assert!(matches!(Db::open(folder.path()), Err(OpenError::Version { found, .. }) if found == SCHEMA_VERSION + 1));
+}

@@ -15,7 +15,7 @@ use trefoil_domain::ports::{Clock as _, QueueName};
 use trefoil_platform::clock::SystemClock;
 use trefoil_platform::settings::Environment;
 use trefoil_platform::telemetry;
-use trefoil_standins::clock::Clock;
+use trefoil_standins::Clock;
 use trefoil_standins::{customerio, intercom};
 
 #[derive(clap::Args)]

@@ -38,7 +38,7 @@ pub(super) async fn tell(stage: &Stage) -> Result<bool, String> {
     teller.step("Ada cannot log in: she opens a ticket, high priority", &[&opened], Believes::open(1)).await?;
 
     after(30);
-    let (invoice, opened) = intercom.open_conversation(&ada, Priority::NotPriority).map_err(world)?;
+    let (invoice, opened) = intercom.open_conversation(&ada, Priority::Low).map_err(world)?;
     teller.step("and a second one, about an invoice", &[&opened], Believes::open(2)).await?;
 
     after(1);

@@ -8,7 +8,7 @@ use trefoil_domain::ports::{Clock as _, Received, Record, Store as _};
 use trefoil_domain::time::Timestamp;
 use trefoil_platform::clock::SystemClock;
 use trefoil_standins::customerio::{Decision, Hold, Identifier};
-use trefoil_standins::intercom::{Webhook, send};
+use trefoil_standins::intercom::Webhook;
 
 const STRONG: Style = Style::new().bold();
 const FAINT: Style = AnsiColor::BrightBlack.on_default();
@@ -69,7 +69,12 @@ impl<'s> Teller<'s> {
         anstream::println!("\n{FAINT}{}{FAINT:#}  {STRONG}{what}{STRONG:#}", when(self.stage.clock.now()));
         let mut records: Vec<Record> = Vec::new();
         for webhook in webhooks {
-            let status = send(&self.stage.webhook_url, webhook).await.map_err(|e| format!("the webhook could not be sent: {e:?}"))?;
+            let status = self
+                .stage
+                .intercom
+                .send(&self.stage.webhook_url, webhook)
+                .await
+                .map_err(|e| format!("the webhook could not be sent: {e:?}"))?;
             self.webhooks += 1;
             line("came in", &format!("{} {FAINT}signed, answered {status}{FAINT:#}", webhook.topic));
             if status != 200 {

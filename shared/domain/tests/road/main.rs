@@ -23,6 +23,15 @@ use trefoil_domain::time::{Span, Timestamp};
 
 type Work<'a> = Pin<Box<dyn Future<Output = Vec<(String, Disposition)>> + 'a>>;
 
+/// What a case plays in.
+struct Case<'a> {
+    world: &'a World,
+    history: &'a History,
+    profiles: &'a Profiles<'a>,
+    config: &'a Config,
+    routes: &'a Routes,
+}
+
 /// How a case is run.
 struct Weather {
     /// Percent of scheduler turns at which a running worker dies.
@@ -58,18 +67,9 @@ fn answer(history: &History) -> impl Fn(&World, &LookUp, &EventId) -> Option<Vec
     }
 }
 
-/// Runs workers over the queues until nothing is left to do before `until`. Calls `each_rest` whenever all is quiet.
-fn run(
-    world: &World,
-    history: &History,
-    profiles: &Profiles<'_>,
-    config: &Config,
-    routes: &Routes,
-    weather: &Weather,
-    mut incoming: Vec<Event>,
-    until: Timestamp,
-    mut each_rest: impl FnMut(),
-) {
+/// Runs workers over the queues until nothing is left to do before `until`.
+fn run(case: &Case<'_>, weather: &Weather, mut incoming: Vec<Event>, until: Timestamp) {
+    let Case { world, history, profiles, config, routes } = *case;
     let router = Router { store: world, queue: world, clock: world, jitter: world, config, routes };
     let sender = Sender { store: world, queue: world, clock: world, jitter: world, destination: profiles, config };
     let truth = Truth { world, answer: answer(history) };
@@ -107,7 +107,6 @@ fn run(
                 if !incoming.is_empty() {
                     continue;
                 }
-                each_rest();
                 match world.next_time().filter(|at| *at <= until) {
                     Some(at) => world.advance_to(at),
                     None => return,
@@ -169,7 +168,8 @@ fn converges(seed: u64) -> Result<(), TestCaseError> {
 
     let weather = Weather { crashes: dice.below(8), failing: 10 * dice.below(3) as u64, workers: 1 + dice.below(4) };
     profiles.failing.store(weather.failing, Ordering::Relaxed);
-    run(&world, &history, &profiles, config, routes, &weather, incoming, NOW.plus(Span::from_mins(55)), || {});
+    let case = Case { world: &world, history: &history, profiles: &profiles, config, routes };
+    run(&case, &weather, incoming, NOW.plus(Span::from_mins(55)));
     for (human, when) in appears.iter().enumerate() {
         if *when == Appears::AnHourLater {
             add_profile(&profiles, human, true);
@@ -178,7 +178,7 @@ fn converges(seed: u64) -> Result<(), TestCaseError> {
     profiles.failing.store(0, Ordering::Relaxed);
     world.advance_to(NOW.plus(Span::from_hours(1)));
     let calm = Weather { crashes: 0, failing: 0, workers: 3 };
-    run(&world, &history, &profiles, config, routes, &calm, Vec::new(), NOW.plus(Span::from_hours(6)), || {});
+    run(&case, &calm, Vec::new(), NOW.plus(Span::from_hours(6)));
 
     let all = profiles.all();
     let expected_profiles = appears.iter().filter(|a| **a != Appears::Never).count();
@@ -247,6 +247,7 @@ fn never_free_while_open(seed: u64) -> Result<(), TestCaseError> {
     world.forgets.store(0, Ordering::Relaxed);
     (0..history.humans).for_each(|human| add_profile(&profiles, human, false));
     let calm = Weather { crashes: 0, failing: 0, workers: 1 };
+    let case = Case { world: &world, history: &history, profiles: &profiles, config, routes };
     // All tickets' webhooks by time; within a second as they happened.
     let mut steps: Vec<(usize, usize)> =
         history.tickets.iter().enumerate().flat_map(|(t, told)| (0..told.events.len()).map(move |e| (t, e))).collect();
@@ -257,7 +258,7 @@ fn never_free_while_open(seed: u64) -> Result<(), TestCaseError> {
         open[ticket] = told.after[step].open && !told.after[step].deleted;
         told.step.store(step, Ordering::Relaxed);
         let now = world.now();
-        run(&world, &history, &profiles, config, routes, &calm, vec![told.events[step].clone()], now.plus(Span::from_secs(30)), || {});
+        run(&case, &calm, vec![told.events[step].clone()], now.plus(Span::from_secs(30)));
         for human in 0..history.humans {
             let really = history.tickets.iter().zip(&open).any(|(t, open)| *open && history.contacts[t.contact].human == human);
             let shown = profiles.all()[&cio_id(human)].attributes.get("has_open_ticket").and_then(serde_json::Value::as_bool);

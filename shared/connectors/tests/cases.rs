@@ -38,7 +38,7 @@ fn receive(body: &[u8]) -> Value {
     match webhooks.receive(Some(&signature), body, NOW).expect("a good signature") {
         Received::Events(events) => serde_json::to_value(events).expect("events are JSON"),
         Received::Ignored(word) => json!({ "ignored": word }),
-        Received::Unusable(word) => json!({ "unusable": word }),
+        Received::Unusable { reason, .. } => json!({ "unusable": reason }),
     }
 }
 

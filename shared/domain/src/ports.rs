@@ -419,7 +419,11 @@ pub enum Received {
     /// Understood, and nothing for us: a ping, a topic that we do not know or do not use. The word is for a counter.
     Ignored(String),
     /// Authentic, but we cannot use it. It is parked with the reason, so that nothing is lost.
-    Unusable(String),
+    Unusable {
+        reason: String,
+        /// What the source calls it: topic and id of the notification, as far as they could be read.
+        about: Option<String>,
+    },
 }
 
 /// The signature is missing or wrong. Says no more than that, to the sender and to the log.

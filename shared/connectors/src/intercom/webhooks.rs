@@ -41,7 +41,7 @@ impl IntercomWebhooks {
     /// The signature is missing or wrong; nothing of the body has been looked at.
     pub fn receive(&self, signature: Option<&str>, body: &[u8], now: Timestamp) -> Result<Received, Unauthorized> {
         self.verifier.verify(signature, body)?;
-        Ok(self.read(body, now).unwrap_or_else(|Unusable(reason)| Received::Unusable(reason.to_owned())))
+        Ok(self.read(body, now).unwrap_or_else(|Unusable(reason)| Received::Unusable { reason: reason.to_owned(), about: about(body) }))
     }
 
     fn read(&self, body: &[u8], now: Timestamp) -> Result<Received, Unusable> {
@@ -80,6 +80,14 @@ impl IntercomWebhooks {
     }
 }
 
+/// Topic and id of a notification of no use, however large it is: nothing else of it is looked at.
+fn about(body: &[u8]) -> Option<String> {
+    let envelope = serde_json::from_slice::<Object<Envelope<'_>>>(body).ok()?.0?;
+    let said: Vec<&str> = [envelope.topic.get(), envelope.id.get()].into_iter().flatten().collect();
+    // Names of topics and ids are short; what is not is neither.
+    (!said.is_empty()).then(|| said.join(" ")).filter(|about| about.len() <= 200)
+}
+
 /// What the envelope says.
 pub(super) struct Notification<'a> {
     pub(super) workspace: &'a Workspace,
@@ -114,7 +122,11 @@ mod tests {
     fn a_body_over_one_mebibyte_is_not_read() {
         let padded = |size: usize| format!("{}{}", CLOSED, " ".repeat(size - CLOSED.len()));
         assert!(matches!(receive(padded(MOST_BYTES).as_bytes()), Received::Events(_)));
-        assert_eq!(receive(padded(MOST_BYTES + 1).as_bytes()), Received::Unusable("over_1_mib".to_owned()));
+        let over = receive(padded(MOST_BYTES + 1).as_bytes());
+        assert!(
+            matches!(&over, Received::Unusable { reason, about: Some(about) } if reason == "over_1_mib" && about.starts_with("conversation.admin.closed ")),
+            "{over:?}"
+        );
     }
 
     #[test]

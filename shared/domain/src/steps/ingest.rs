@@ -53,8 +53,8 @@ pub async fn ingest<Q: Queue, C: Clock>(
     match received {
         Err(Unauthorized) => Answer::Unauthorized,
         Ok(Received::Ignored(word)) => Answer::Ignored(word),
-        Ok(Received::Unusable(reason)) => {
-            let parked = Parked::new(stage, workspace, Reason::new(&reason), clock.now(), body);
+        Ok(Received::Unusable { reason, about }) => {
+            let parked = Parked { about, ..Parked::new(stage, workspace, Reason::new(&reason), clock.now(), body) };
             match parked.to_message() {
                 Ok(message) => send(queue, QueueName::Parked, vec![message], Answer::Parked(reason)).await,
                 Err(error) => Answer::Unavailable(error.to_string()),

@@ -34,6 +34,9 @@ pub struct Parked {
     pub workspace: Workspace,
     pub reason: Reason,
     pub at: Timestamp,
+    /// What the source calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
     /// Size of the original in bytes.
     pub size: usize,
     /// SHA-256 of the original, hex.
@@ -52,7 +55,7 @@ impl Parked {
         use sha2::Digest as _;
         let body = (original.len() <= PARKED_BODY_MAX).then(|| base64::engine::general_purpose::STANDARD.encode(original));
         let sha256 = hex::encode(sha2::Sha256::digest(original));
-        Self { stage: stage.to_owned(), workspace: workspace.clone(), reason, at, size: original.len(), sha256, body }
+        Self { stage: stage.to_owned(), workspace: workspace.clone(), reason, at, about: None, size: original.len(), sha256, body }
     }
 
     /// # Errors

@@ -16,14 +16,14 @@ use trefoil_domain::steps::{route::Router, send::Sender};
 use trefoil_domain::tickets::*;
 use trefoil_domain::time::{Span, Timestamp};
 
-struct Bench {
-    world: World,
-    config: Config,
-    routes: Routes,
+pub(crate) struct Bench {
+    pub(crate) world: World,
+    pub(crate) config: Config,
+    pub(crate) routes: Routes,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (config, routes) = config::check("trefoil.yaml", config::EMBEDDED).expect("the shipped file is right");
         let world = World::new(1, NOW);
         world.forgets.store(0, Ordering::Relaxed);
@@ -31,7 +31,7 @@ impl Bench {
     }
 
     /// Routes all that waits; answers (reads, single writes, transactions, jobs sent).
-    fn route(&self) -> (u64, u64, u64, u64) {
+    pub(crate) fn route(&self) -> (u64, u64, u64, u64) {
         let jobs =
             || [QueueName::CustomerioState, QueueName::Customerio, QueueName::Intercom].map(|q| self.world.sends(q)).iter().sum::<u64>();
         let (calls, sent) = (self.world.store_calls(), jobs());
@@ -67,7 +67,7 @@ impl Bench {
     }
 }
 
-fn finish<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn finish<T>(future: impl Future<Output = T>) -> T {
     let mut future = Box::pin(future);
     let mut context = Context::from_waker(Waker::noop());
     loop {
@@ -107,7 +107,7 @@ fn ticket(person: usize, name: &str, fact: TicketFact, state: State, at: Timesta
     event(person, name, Kind::Ticket(report))
 }
 
-fn known(bench: &Bench, person: usize) {
+pub(crate) fn known(bench: &Bench, person: usize) {
     bench.arrives(&event(person, "created", Kind::PersonCreated(Profile::default())));
     bench.arrives(&ticket(person, "opened", TicketFact::Opened, State::Open, NOW));
     bench.route();

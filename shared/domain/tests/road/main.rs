@@ -1,5 +1,6 @@
 //! The whole road in memory: webhooks in any order, repeated, with crashes and overlapping workers, against the truth.
 
+mod blind;
 mod counts;
 mod history;
 mod sim;

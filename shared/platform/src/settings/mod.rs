@@ -8,6 +8,7 @@ mod groups;
 mod roles;
 
 #[cfg(feature = "aws")]
+#[cfg(feature = "aws")]
 pub(crate) use groups::MIN_SIGNING_SECRET_BYTES;
 pub use groups::{AwsSettings, CustomerioApi, CustomerioRegion, IntercomApi, IntercomRegion, IntercomWebhook, QueueUrls, TableNames};
 pub use roles::{IngestIntercom, RouteEvents, ScanPeople, SendCustomerio, SendIntercom, Serve};

@@ -289,7 +289,7 @@ async fn a_look_up_that_fails_says_so_and_never_says_absent() {
         (reply(429, ""), "rate_limited"),
         (reply(401, ""), "destination_refused_key"),
         (reply(400, ""), "refused_by_customerio"),
-        (reply(404, ""), "refused_by_customerio"),
+        (reply(404, ""), "destination_refused_key"),
         (reply(200, "<html>"), "unreadable_answer"),
         (reply(200, "{}"), "unreadable_answer"),
     ] {

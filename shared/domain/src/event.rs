@@ -92,6 +92,8 @@ pub struct Profile {
 pub enum WakeReason {
     /// A value of the support facet changes by the passing of time alone.
     Facet,
+    /// An open ticket has been quiet for long: is it still open?
+    ReRead,
     /// A destination has no profile for the person yet, or could not confirm that it has; try again.
     RepairCustomerio,
 }
@@ -100,6 +102,7 @@ impl WakeReason {
     pub fn name(self) -> &'static str {
         match self {
             Self::Facet => "facet",
+            Self::ReRead => "re_read",
             Self::RepairCustomerio => "repair_customerio",
         }
     }

@@ -42,9 +42,11 @@ impl Folded {
 pub fn fold(person: &mut Person, event: &Event, ticket_deleted_at: Option<Timestamp>, config: &Config, now: Timestamp) -> Folded {
     let folded = match &event.kind {
         Kind::PersonCreated(_) | Kind::PersonUpdated(_) | Kind::PersonSignedUp(_) | Kind::PersonIdentified(_) | Kind::PersonNotFound => {
-            // A whole contact is as good as an answer to a question about it. Only whether is kept, so that the next one
-            // is no change.
-            person.looked_up_at = person.looked_up_at.or(Some(event.received_at));
+            // A whole contact is as good as an answer to a question about it. The time is moved rarely, so that the next
+            // one is no change.
+            if person.may_be_looked_up(event.received_at) {
+                person.looked_up_at = Some(event.received_at);
+            }
             Folded::Taken
         }
         Kind::Ticket(report) => fold_ticket(person, event, report, ticket_deleted_at, config),
@@ -101,7 +103,10 @@ fn fold_ticket(person: &mut Person, event: &Event, report: &TicketReport, delete
         (TicketFact::Opened, true) => Shown::Creation,
         (_, true) => Shown::Open,
     };
-    ticket.note_edges(status, shown, &event.id, event.occurred_at);
+    // An opening that Intercom may deny is no edge yet, unless it is the first thing that is known.
+    if !(status == Status::Open && ticket.needs_re_read(counting) && !ticket.episodes().is_empty()) {
+        ticket.note_edges(status, shown, &event.id, event.occurred_at);
+    }
     match &report.fact {
         TicketFact::Rated { score } => {
             person.rate(Csat { score: *score, at: event.occurred_at });

@@ -6,7 +6,7 @@
 use crate::event::{IdKind, Identifier, Workspace};
 use crate::id::{Digest, EventId, PersonId};
 use crate::tickets::{Ticket, TicketId};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -73,6 +73,10 @@ pub struct FacetState {
     pub moved_by: Option<EventId>,
 }
 
+/// Someone without any id but Intercom's own is asked about again with the next event after this long: leads give their
+/// address late, and a wrong token is mended.
+const ASK_AGAIN_AFTER: Span = Span::from_hours(1);
+
 impl Person {
     /// A person first heard of under `first`. The id follows from it, so that two workers who meet a stranger at the same
     /// time make the same person, and one of them is told so.
@@ -99,6 +103,12 @@ impl Person {
 
     pub fn id_for(workspace: &Workspace, first: &Identifier) -> PersonId {
         PersonId::from(Digest::new("person").with(workspace.as_str()).with(first.kind.name()).with(&first.value))
+    }
+
+    /// Intercom is to be asked about this person: nobody has, or the answer was of no use and is an hour old.
+    pub fn may_be_looked_up(&self, now: Timestamp) -> bool {
+        let unknown = self.ids.keys().all(|kind| *kind == IdKind::IntercomId);
+        self.looked_up_at.is_none_or(|at| unknown && now.since(at) > ASK_AGAIN_AFTER)
     }
 
     /// The id of this kind that was seen last; of two seen at once, the greater text, so that every reader agrees.

@@ -9,7 +9,12 @@ use crate::person::Person;
 use crate::ports::Wake;
 use crate::rules::{Decision, PersonView, Rendered, Routes, Scope, TicketView};
 use crate::tickets::{Edge, EdgeKind, Status, Ticket, TicketFact, TicketId, TicketReport};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
+
+/// An open ticket that nothing was heard of for this long is read again.
+const QUIET_FOR: Span = Span::from_hours(24);
+/// Tickets of one person that are read again at a time.
+const RE_READS: usize = 20;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
@@ -46,9 +51,15 @@ pub fn plan(event: &Event, person: &Person, folded: Folded, config: &Config, rou
         } else {
             plan.skipped.push(("support facet".to_owned(), "waits_for_identity".to_owned()));
         }
-        if let Some(due) = facet::next_change(person, config, now) {
-            plan.wakes.push(Wake { workspace: person.workspace.clone(), person: person.id.clone(), reason: WakeReason::Facet, due });
-        }
+    }
+    let wake = |reason, due| Wake { workspace: person.workspace.clone(), person: person.id.clone(), reason, due };
+    if moved_by_this || event.kind == Kind::Due(WakeReason::Facet) {
+        plan.wakes.extend(facet::next_change(person, config, now).map(|due| wake(WakeReason::Facet, due)));
+    }
+    // A closing whose webhook was lost twice is lost for good: who is waiting for long is asked about.
+    let has_open_ticket = || person.tickets.values().any(|ticket| ticket.status(&config.tickets.count) == Status::Open);
+    if (moved_by_this || event.kind == Kind::Due(WakeReason::ReRead)) && has_open_ticket() {
+        plan.wakes.push(wake(WakeReason::ReRead, now.plus(QUIET_FOR)));
     }
 
     let actions = actions(event, person, config, routes, now, &mut plan.skipped);
@@ -83,7 +94,7 @@ fn actions(
                 Decision::Take(rendered) => {
                     for Rendered { index, what } in rendered {
                         match what {
-                            Ok(verb) => actions.push(action(event, cause, route.name(), index, verb)),
+                            Ok(verb) => actions.push(action(event, person, cause, route.name(), index, verb)),
                             Err(reason) => skipped.push((route.name().to_owned(), reason)),
                         }
                     }
@@ -158,7 +169,7 @@ fn fact_trigger(fact: &TicketFact) -> Option<Trigger> {
     }
 }
 
-fn action(event: &Event, cause: &Cause<'_>, route: &str, index: usize, what: CustomerioVerb) -> CustomerioAction {
+fn action(event: &Event, person: &Person, cause: &Cause<'_>, route: &str, index: usize, what: CustomerioVerb) -> CustomerioAction {
     let index = index.to_string();
     let id = match (cause.edge, cause.ticket) {
         (Some((edge, episode)), Some(ticket)) => {
@@ -166,6 +177,10 @@ fn action(event: &Event, cause: &Cause<'_>, route: &str, index: usize, what: Cus
             // our own id it outlives a merge.
             let contact = event.ids.first().map_or("", |id| id.value.as_str());
             action_id(&["edge", event.workspace.as_str(), ticket.as_str(), &episode.to_string(), edge.name(), contact, route, &index])
+        }
+        // An event that names nobody may concern several people.
+        (Some(_) | None, Some(_) | None) if event.ids.is_empty() => {
+            action_id(&["event", event.id.as_str(), person.id.as_str(), cause.trigger.as_str(), route, &index])
         }
         (Some(_) | None, Some(_) | None) => action_id(&["event", event.id.as_str(), cause.trigger.as_str(), route, &index]),
     };
@@ -175,10 +190,15 @@ fn action(event: &Event, cause: &Cause<'_>, route: &str, index: usize, what: Cus
 fn look_ups(event: &Event, person: &Person, folded: Folded, config: &Config) -> Vec<LookUp> {
     let mut questions = Vec::new();
     let contacts = || -> Vec<String> { person.ids.get(&IdKind::IntercomId).into_iter().flat_map(|ids| ids.keys().cloned()).collect() };
-    if person.looked_up_at.is_none()
+    if person.may_be_looked_up(event.received_at)
         && let Some(contact) = event.ids.iter().find(|id| id.kind == IdKind::IntercomId)
     {
         questions.push(LookUp::Contact { contact: contact.value.clone() });
+    }
+    if event.kind == Kind::Due(WakeReason::ReRead) {
+        let quiet = |ticket: &Ticket| ticket.last_seen().is_none_or(|at| event.received_at.since(at) >= QUIET_FOR);
+        let waiting = person.tickets.iter().filter(|(_, t)| t.status(&config.tickets.count) == Status::Open && quiet(t));
+        questions.extend(waiting.take(RE_READS).map(|(id, _)| LookUp::Conversation { ticket: id.clone(), contacts: contacts() }));
     }
     if let Kind::Ticket(report) = &event.kind {
         let unsure = || {

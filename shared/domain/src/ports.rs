@@ -202,6 +202,9 @@ pub struct Mark {
     /// The destination's own id of the profile, once known (Customer.io: `cio_id`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// When that was last seen to exist. Profiles are deleted and merged without a word to us.
+    #[serde(default)]
+    pub profile_seen_at: Timestamp,
     /// How often in a row no profile was found, or none could be confirmed.
     #[serde(default)]
     pub unconfirmed: u32,
@@ -353,6 +356,8 @@ pub struct Address {
 pub enum ProfileLookUp {
     /// It exists; this is the destination's own stable id.
     Found(String),
+    /// It exists, and the destination has no better name for it than this one.
+    FoundBy(IdKind, String),
     Absent,
     /// Several profiles match: choose none.
     Ambiguous,

@@ -254,7 +254,7 @@ pub struct Sides {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
     Unknown,
-    /// Became open at `since` or, where that is the stamp of a closure, some time after it.
+    /// Became open at `since` or, where no payload showed that moment, was so by then.
     Open {
         since: Option<Stamp>,
         sure: bool,
@@ -297,7 +297,8 @@ impl Sides {
             (Some(_), None) => Reading::Open { since: self.reopened, sure: true },
             (None, Some(closed)) => Reading::Closed { at: self.ended.unwrap_or(closed) },
             (Some(open), Some(closed)) => match later(open, closed) {
-                Later::Open { sure } => Reading::Open { since: self.reopened.max(Some(closed)), sure },
+                // That it turned open again is certain; where the moment was not seen, it was at the latest now.
+                Later::Open { sure } => Reading::Open { since: self.reopened.filter(|reopened| *reopened > closed).or(Some(open)), sure },
                 // A note on a closed conversation is seen closed later, but did not close it.
                 Later::Closed => Reading::Closed { at: self.ended.filter(|ended| *ended > open).unwrap_or(closed) },
             },

@@ -46,7 +46,7 @@ impl<C: Clock> CustomerioClient<C> {
                     Some(Hit::Absent) | None => None,
                     Some(Hit::One(Some(cio_id))) => Some(ProfileLookUp::Found(cio_id.clone())),
                     // It exists; it just cannot be named any better.
-                    Some(Hit::One(None)) => Some(unverified(*kind, id)),
+                    Some(Hit::One(None)) => Some(ProfileLookUp::FoundBy(*kind, id.clone())),
                     Some(Hit::Several) => Some(ProfileLookUp::Ambiguous),
                     Some(Hit::Failed(outcome)) => Some(ProfileLookUp::Failed(outcome.clone())),
                 };
@@ -93,8 +93,8 @@ impl<C: Clock> CustomerioClient<C> {
     }
 
     async fn by_emails(&self, app: &Api, emails: BTreeSet<&str>) -> BTreeMap<String, Hit> {
-        let mut hits = BTreeMap::new();
-        for email in emails {
+        // Side by side: a slow answer must not use up the time of the whole batch.
+        let asked = emails.into_iter().map(async |email| {
             let hit = match self.ask_for_email(app, email).await {
                 Ok(results) => match results.as_slice() {
                     [] => Hit::Absent,
@@ -103,9 +103,9 @@ impl<C: Clock> CustomerioClient<C> {
                 },
                 Err(no) => Hit::Failed(no.outcome()),
             };
-            hits.insert(email.to_owned(), hit);
-        }
-        hits
+            (email.to_owned(), hit)
+        });
+        futures::future::join_all(asked).await.into_iter().collect()
     }
 
     async fn ask_for_email(&self, app: &Api, email: &str) -> Result<Vec<Identifiers>, No> {

@@ -22,6 +22,7 @@ use trefoil_domain::id::EventId;
 use trefoil_domain::job::LookUp;
 use trefoil_domain::outcome::Outcome;
 use trefoil_domain::ports::{IntercomLookUps, LookedUp};
+use trefoil_domain::steps::look_up::{CONVERSATION_NOT_FOUND, NOT_FOUND};
 use trefoil_domain::tickets::{Register, Sighting, TicketFact, TicketId};
 use trefoil_domain::time::{Span, Timestamp};
 
@@ -155,7 +156,7 @@ impl IntercomClient {
         }
         match verdict {
             Verdict::Answered => {}
-            Verdict::NotFound => return Err(Outcome::retry(Span::ZERO, "contact_not_found")),
+            Verdict::NotFound => return Err(Outcome::retry(Span::ZERO, NOT_FOUND)),
             // Once is enough: whoever merges contacts in a circle must look at it.
             Verdict::Merged => return Err(Outcome::rejected("merged_into_merged_contact", "")),
             Verdict::Refused | Verdict::KeyRefused | Verdict::Redirected | Verdict::TooMany | Verdict::Busy => {
@@ -185,7 +186,7 @@ impl IntercomClient {
         }
         match verdict {
             Verdict::Answered => {}
-            Verdict::NotFound => return Ok(deleted(question, ticket, contacts)),
+            Verdict::NotFound => return Err(Outcome::retry(Span::ZERO, CONVERSATION_NOT_FOUND)),
             Verdict::Merged | Verdict::Refused => {
                 return Err(Outcome::rejected("refused_by_intercom", format!("status {}", answer.status)));
             }
@@ -306,7 +307,15 @@ impl IntercomLookUps for IntercomClient {
         };
         match answered {
             Ok(events) => LookedUp { outcome: Outcome::Done, events },
-            Err(outcome) => LookedUp { outcome, events: Vec::new() },
+            Err(outcome) => {
+                let not_found = matches!(&outcome, Outcome::RetryAfter { reason, .. } if reason.code == CONVERSATION_NOT_FOUND);
+                let events = match question {
+                    // What it means, should it stay so: whoever asks decides how long to doubt it.
+                    LookUp::Conversation { ticket, contacts } if not_found => deleted(asked, ticket, contacts),
+                    LookUp::Conversation { .. } | LookUp::Contact { .. } => Vec::new(),
+                };
+                LookedUp { outcome, events }
+            }
         }
     }
 

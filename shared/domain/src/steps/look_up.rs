@@ -1,6 +1,6 @@
 //! Asks Intercom what a webhook left open; the answer goes back to the beginning of the road, as events.
 
-use super::{GIVE_UP_AFTER, MALFORMED_AGAIN, Parked, back_off, close, malformed, record, retry_all};
+use super::{GIVE_UP_AFTER, MALFORMED_AGAIN, Parked, close, malformed, record, retry_all};
 use crate::event::{Event, IdKind, Identifier, Kind, Source, event_id};
 use crate::job::{Job, LookUp, Work, event_message};
 use crate::outcome::{Outcome, Reason};
@@ -22,7 +22,7 @@ pub struct LookUps<'a, S, Q, C, J, V> {
 impl<S: Store, Q: Queue, C: Clock, J: Jitter, V: IntercomLookUps> LookUps<'_, S, Q, C, J, V> {
     pub async fn handle(&self, deliveries: Vec<Delivery>) -> Vec<(String, Disposition)> {
         if let Some(pause) = self.intercom.pause(self.clock.now()) {
-            return retry_all(&deliveries, pause);
+            return retry_all(&deliveries, pause, self.jitter);
         }
         // Questions asked several times in one batch are asked once.
         let mut jobs: BTreeMap<String, (Job, LookUp, Vec<Delivery>)> = BTreeMap::new();
@@ -54,11 +54,10 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, V: IntercomLookUps> LookUps<'_, S,
         let now = self.clock.now();
         let answer = self.intercom.look_up(&job.workspace, &question, &job.event, now).await;
         let LookedUp { outcome, events } = take_at_its_word(answer, &job, &question, now);
-        let receive_count = deliveries.iter().map(|d| d.receive_count).max().unwrap_or(1);
         let outcome = match outcome {
             Outcome::RetryAfter { reason, .. } if now.since(job.created_at) > GIVE_UP_AFTER => Outcome::Rejected { reason },
             Outcome::RetryAfter { delay, .. } => {
-                return retry_all(&deliveries, delay.max(back_off(receive_count, self.jitter)));
+                return retry_all(&deliveries, delay, self.jitter);
             }
             outcome => outcome,
         };
@@ -73,7 +72,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, V: IntercomLookUps> LookUps<'_, S,
                 Vec::new()
             }
         };
-        let records = vec![record(&job.event, QueueName::Intercom.as_str(), now, what(&question), outcome)];
+        let records = vec![record(&job.event, &format!("{}#{}", QueueName::Intercom, what(&question)), now, what(&question), outcome)];
         let closed = match sent {
             Ok(()) => close(self.store, self.queue, records, parked).await,
             Err(error) => Err(error),
@@ -82,7 +81,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, V: IntercomLookUps> LookUps<'_, S,
             Ok(()) => deliveries.into_iter().map(|d| (d.id, Disposition::Delete)).collect(),
             Err(error) => {
                 tracing::warn!(event = %job.event, %error, "the answer could not be made durable; the question comes again");
-                retry_all(&deliveries, back_off(receive_count, self.jitter))
+                retry_all(&deliveries, Span::ZERO, self.jitter)
             }
         }
     }
@@ -100,6 +99,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, V: IntercomLookUps> LookUps<'_, S,
 /// The code with which a connector says that Intercom knows no such contact.
 pub const NOT_FOUND: &str = "contact_not_found";
 
+/// The same of a conversation; its events then say that it was deleted.
+pub const CONVERSATION_NOT_FOUND: &str = "conversation_not_found";
+
 fn what(question: &LookUp) -> &'static str {
     match question {
         LookUp::Contact { .. } => "look_up_contact",
@@ -109,6 +111,12 @@ fn what(question: &LookUp) -> &'static str {
 
 /// A contact that was not found for long enough does not exist: the person is told so, and nobody asks again.
 fn take_at_its_word(answer: LookedUp, job: &Job, question: &LookUp, now: Timestamp) -> LookedUp {
+    // So with a conversation: that it was deleted is said only then, since nothing takes that back.
+    if matches!(&answer.outcome, Outcome::RetryAfter { reason, .. } if reason.code == CONVERSATION_NOT_FOUND)
+        && now.since(job.created_at) >= TOO_NEW_FOR
+    {
+        return LookedUp { outcome: Outcome::Done, ..answer };
+    }
     let not_found = matches!(&answer.outcome, Outcome::RetryAfter { reason, .. } if reason.code == NOT_FOUND);
     let LookUp::Contact { contact } = question else { return answer };
     if !not_found || now.since(job.created_at) < TOO_NEW_FOR {

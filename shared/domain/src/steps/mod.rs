@@ -82,8 +82,9 @@ fn record(event: &EventId, stage: &str, at: Timestamp, what: &str, outcome: Outc
     Record { event: event.clone(), stage: stage.to_owned(), at, what: what.to_owned(), outcome, skipped: Vec::new(), notes: Vec::new() }
 }
 
-fn retry_all(deliveries: &[Delivery], after: Span) -> Vec<(String, Disposition)> {
-    deliveries.iter().map(|d| (d.id.clone(), Disposition::Retry(after))).collect()
+/// Gives everything back for at least this long, longer the more often it came.
+fn retry_all(deliveries: &[Delivery], at_least: Span, jitter: &impl Jitter) -> Vec<(String, Disposition)> {
+    deliveries.iter().map(|d| (d.id.clone(), Disposition::Retry(at_least.max(back_off(d.receive_count, jitter))))).collect()
 }
 
 /// Sends per queue, in order.

@@ -21,6 +21,9 @@ use crate::tickets::{TicketFact, TicketId};
 use crate::time::{Span, Timestamp};
 use std::collections::BTreeMap;
 
+/// Claims that a merge moves over at once; a transaction takes 100 actions.
+const CLAIMS_MOVED: usize = 60;
+
 /// Attempts at one write before the event goes back to the queue: others are busy with the same person.
 const ATTEMPTS: usize = 5;
 
@@ -353,7 +356,8 @@ fn claims(person: &Person) -> impl Iterator<Item = AliasKey> {
 /// New claims, and those of the absorbed moved over.
 fn alias_puts(workspace: &Workspace, target: &Target, id: &PersonId, absorbed: &[&Person], found: &Found) -> Vec<Put> {
     let own = target.hold.iter().map(|id| (AliasKey::of_identifier(workspace, id), true));
-    let inherited = absorbed.iter().flat_map(|person| claims(person)).map(|key| (key, false));
+    // What does not fit the transaction still finds its way: the record that is absorbed says where to.
+    let inherited = absorbed.iter().flat_map(|person| claims(person)).map(|key| (key, false)).take(CLAIMS_MOVED);
     let mut after: BTreeMap<AliasKey, (Alias, bool)> = BTreeMap::new();
     for (key, claims) in inherited.chain(own) {
         let entry = after.entry(key).or_default();

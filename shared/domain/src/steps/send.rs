@@ -11,7 +11,7 @@ use crate::event::{IdKind, Identifier, WakeReason};
 use crate::facet::{self, Facet, Summary};
 use crate::id::PersonId;
 use crate::job::{CustomerioAction, Job, Work};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Reason};
 use crate::person::Person;
 use crate::ports::{
     Address, AliasKey, Clock, Commit, Customerio, CustomerioWrite, Delivery, Destination, Disposition, Jitter, Mark, ProfileLookUp,
@@ -25,11 +25,27 @@ const OVERLAP_AGAIN: Span = Span::from_secs(1);
 
 /// An event for someone without a profile waits this long; older ones cannot start a campaign any more.
 const WAITS_FOR_PROFILE: Span = Span::from_hours(72);
+/// For someone whom nothing but Intercom's own id is known of, only as long as an answer may be on its way, or a lead may
+/// still leave an address.
+const WAITS_FOR_IDENTITY: Span = Span::from_hours(1);
+
+fn waits_for(reason: &Reason) -> Span {
+    if reason.code == NO_IDENTITY { WAITS_FOR_IDENTITY } else { WAITS_FOR_PROFILE }
+}
+
+const NO_IDENTITY: &str = "no_identity";
+
+/// Customer.io answers 200 to writes for a profile that is gone. After this long it is looked for again before its state
+/// is written.
+const TRUSTED_FOR: Span = Span::from_hours(24);
 
 /// How long until a profile that was not there, or could not be confirmed, is looked for again: doubling.
 fn repair_after(tries: u32) -> Span {
     Span::from_mins((1_i64 << tries.min(9)).min(360))
 }
+
+/// A refused state is tried again as if it had failed this often: after about an hour.
+const REJECTED_TRIES: u32 = 6;
 
 /// A person whom nobody has heard of for this long is no longer looked for.
 const REPAIR_TRIES: u32 = 150;
@@ -60,6 +76,8 @@ struct Target {
     profile: Result<ProfileRef, Outcome>,
     /// The profile was found just now and is to be remembered.
     learnt: bool,
+    /// It is known to exist.
+    verified: bool,
 }
 
 impl Target {
@@ -73,7 +91,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
     /// Handles one batch of the queue `lane`. Every delivery is answered.
     pub async fn handle(&self, lane: QueueName, deliveries: Vec<Delivery>) -> Vec<(String, Disposition)> {
         if let Some(pause) = self.destination.pause(self.clock.now()) {
-            return retry_all(&deliveries, pause);
+            return retry_all(&deliveries, pause, self.jitter);
         }
         let mut done = Vec::new();
         let mut incoming = Vec::new();
@@ -150,8 +168,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                     mark,
                     jobs: Vec::new(),
                     facet: None,
-                    profile: Err(Outcome::blocked("no_identity")),
+                    profile: Err(Outcome::blocked(NO_IDENTITY)),
                     learnt: false,
+                    verified: false,
                 }
             });
             target.mark.dirty |= left_open;
@@ -177,11 +196,15 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
 
     /// Finds out which profile each person is, before anything is written. A known one costs nothing.
     async fn find_profiles(&self, targets: &mut [Target]) -> Result<(), StoreError> {
+        let now = self.clock.now();
         let mut asked = Vec::new();
         for (index, target) in targets.iter_mut().enumerate() {
             match &target.mark.profile {
-                Some(own) => target.profile = Ok(ProfileRef::Own(own.clone())),
-                None => asked.push((index, address(&target.person, self.config))),
+                Some(own) if now.since(target.mark.profile_seen_at) < TRUSTED_FOR || target.facet.is_none() => {
+                    target.profile = Ok(ProfileRef::Own(own.clone()));
+                    target.verified = true;
+                }
+                Some(_) | None => asked.push((index, address(&target.person, self.config))),
             }
         }
         self.drop_ambiguous_addresses(targets, &mut asked).await?;
@@ -196,8 +219,13 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
             target.profile = match answer {
                 ProfileLookUp::Found(own) => {
                     target.mark.profile = Some(own.clone());
-                    target.learnt = true;
+                    target.mark.profile_seen_at = now;
+                    (target.learnt, target.verified) = (true, true);
                     Ok(ProfileRef::Own(own))
+                }
+                ProfileLookUp::FoundBy(kind, value) => {
+                    target.verified = true;
+                    Ok(ProfileRef::By(kind, value))
                 }
                 ProfileLookUp::Unverified(kind, value) => Ok(ProfileRef::By(kind, value)),
                 ProfileLookUp::Absent => Err(Outcome::blocked("no_profile")),
@@ -245,17 +273,27 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
             for index in &target.jobs {
                 let job = &incoming[*index].job;
                 outcomes[*index] = Some(match (&job.work, outcome) {
-                    (Work::Customerio(_), Outcome::Blocked { reason }) if now.since(job.created_at) < WAITS_FOR_PROFILE => {
+                    (Work::Customerio(_), Outcome::Blocked { reason }) if now.since(job.created_at) < waits_for(reason) => {
                         // Soon at first, since the answer to a look-up may be on its way; then rarely.
                         let doubled = Span::from_secs((1_i64 << incoming[*index].delivery.receive_count.min(12)).min(3600));
                         Outcome::RetryAfter { delay: doubled, reason: reason.clone() }
                     }
+                    // Most who write to support have no profile and never will: that is no failure.
+                    (Work::Customerio(_), Outcome::Blocked { reason }) => Outcome::Skipped { reason: reason.clone() },
                     (_, outcome) => outcome.clone(),
                 });
             }
-            if matches!(outcome, Outcome::Blocked { .. }) && target.facet.is_some() && target.mark.unconfirmed < REPAIR_TRIES {
-                wakes.push(repair(&target.person, target.mark.unconfirmed, now));
-                let mark = Mark { unconfirmed: target.mark.unconfirmed + 1, ..target.mark.clone() };
+            let asks_for_state = target.jobs.iter().any(|index| matches!(incoming[*index].job.work, Work::CustomerioFacet { .. }));
+            // What has changed since is worth looking soon again.
+            let tries = if target.mark.facet_version == target.person.facet.version { target.mark.unconfirmed } else { 0 };
+            if matches!(outcome, Outcome::Blocked { .. })
+                && asks_for_state
+                && tries < REPAIR_TRIES
+                && target.summary_is_urgent(self.config, now)
+            {
+                wakes.push(repair(&target.person, tries, now));
+                let mark =
+                    Mark { unconfirmed: tries + 1, facet_version: target.person.facet.version, profile: None, ..target.mark.clone() };
                 marks.push((target.person.id.clone(), mark));
             }
         }
@@ -301,7 +339,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
         let mut plan = Vec::new();
         for target in targets {
             let Ok(profile) = target.profile.clone() else { continue };
-            let verified = matches!(profile, ProfileRef::Own(_));
+            let verified = target.verified;
             let facet_at = target.facet.as_ref().map(|facet| {
                 writes.push(CustomerioWrite::Attributes {
                     profile: profile.clone(),
@@ -362,6 +400,10 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                     Work::Customerio(_) | Work::IntercomLookUp(_) => worst(&answers[range.clone()]),
                 });
             }
+            if matches!(facet_outcome, Outcome::Rejected { .. }) {
+                // Parked for a human; once it is mended, the state should not have to wait for the next ticket.
+                wakes.push(repair(&target.person, REJECTED_TRIES, now));
+            }
             if let (Some(facet), Outcome::Done) = (&target.facet, &facet_outcome) {
                 let unconfirmed = if *verified { 0 } else { target.mark.unconfirmed + 1 };
                 let mark = Mark {
@@ -405,7 +447,12 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
         let mut again = Vec::new();
         for (Incoming { delivery, job }, outcome) in incoming.into_iter().zip(outcomes) {
             let outcome = match outcome {
-                Outcome::RetryAfter { reason, .. } if now.since(job.created_at) > GIVE_UP_AFTER => Outcome::Rejected { reason },
+                // State is never given up: it is as true as ever, and nobody would tell it again.
+                Outcome::RetryAfter { reason, .. }
+                    if now.since(job.created_at) > GIVE_UP_AFTER && matches!(job.work, Work::Customerio(_)) =>
+                {
+                    Outcome::Rejected { reason }
+                }
                 outcome => outcome,
             };
             match &outcome {
@@ -415,10 +462,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                     continue;
                 }
                 Outcome::Rejected { reason } => parked.push((reason.clone(), delivery.body.clone(), job.workspace.clone())),
-                // State without a profile is tried again by the scan; an event that waited in vain is kept for a human.
-                Outcome::Blocked { reason } if matches!(job.work, Work::Customerio(_)) => {
-                    parked.push((reason.clone(), delivery.body.clone(), job.workspace.clone()));
-                }
+                // State without a profile is tried again by the scan.
                 Outcome::Blocked { .. } | Outcome::Done | Outcome::Skipped { .. } => {}
             }
             let what = match &job.work {

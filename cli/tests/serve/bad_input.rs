@@ -6,6 +6,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use trefoil_domain::steps::Parked;
+use trefoil_standins::CustomerIo;
 use trefoil_standins::customerio::Identifier;
 use trefoil_standins::intercom::{NewContact, Priority, Webhook};
 
@@ -16,12 +17,15 @@ async fn post(serve: &Serve, signature: Option<&str>, body: &[u8]) -> Answer {
 /// Whoever opens a ticket now is seen at Customer.io.
 async fn it_still_works(stage: &Stage, serve: &Serve, name: &str) {
     let email = format!("{name}@example.com");
-    let profile = stage.customerio.add_profile(None, Some(&email), &[]);
+    let cio_id = stage.customerio.add_profile(None, Some(&email), &[]);
     let (contact, _) = stage.intercom.create_contact(NewContact { email: Some(email), ..NewContact::default() });
     let (_, opened) = stage.intercom.open_conversation(&contact, Priority::High).expect("the contact exists");
     assert_eq!(stage.intercom.send(&serve.url(), &opened).await.expect("an answer"), 200);
-    let who = Identifier::CioId(profile);
-    let arrives = |c: &trefoil_standins::CustomerIo| c.profile(&who).and_then(|p| p.text("has_open_ticket")).as_deref() == Some("true");
+    let who = Identifier::CioId(cio_id.clone());
+    let arrives = |customerio: &CustomerIo| {
+        let open = customerio.profile(&who).and_then(|profile| profile.text("has_open_ticket"));
+        open.as_deref() == Some("true") && customerio.events().iter().any(|event| event.cio_id == Some(cio_id.clone()))
+    };
     stage.customerio.wait_until(PATIENCE, arrives).await.expect("a later webhook works");
 }
 

@@ -22,6 +22,7 @@ async fn stopped_by(signal: &str) {
     let (status, output) = stopped;
     assert_eq!(status.code(), Some(0), "{output}");
     assert!(output.contains("stopping"), "{output}");
+    stage.nothing_left().await;
 
     let serve = stage.serve().await;
     let failed = stage.deliver(&serve.url(), &unanswered).await;
@@ -39,19 +40,6 @@ async fn ctrl_c_finishes_what_is_queued() {
 #[tokio::test(flavor = "multi_thread")]
 async fn so_does_a_termination() {
     stopped_by("TERM").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_accepted_before_a_stop_is_sent_before_it_ends() {
-    let stage = Stage::plain().await;
-    let world = World::of(6, &stage);
-    let serve = stage.serve().await;
-    let refused = stage.deliver(&serve.url(), &world.webhooks).await;
-    assert_eq!(refused.len(), 0);
-    let (status, output) = serve.stop().await;
-    assert_eq!(status.code(), Some(0), "{output}");
-    assert_eq!(world.wrong(&stage), Vec::<String>::new());
-    stage.nothing_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

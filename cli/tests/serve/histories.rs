@@ -8,6 +8,7 @@ use trefoil_standins::{customerio, intercom};
 async fn the_truth_arrives(seed: u64) {
     let stage = Stage::new(intercom::Variants::seeded(seed), customerio::Variants::seeded(seed)).await;
     let world = World::of(seed, &stage);
+    assert_ne!(world.wrong(&stage), Vec::<String>::new(), "or what follows would prove nothing");
     let serve = stage.serve().await;
     let refused = stage.deliver(&serve.url(), &world.webhooks).await;
     assert_eq!(refused.len(), 0, "of {} webhooks", world.webhooks.len());

@@ -8,7 +8,6 @@
 
 use futures::StreamExt as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use trefoil::serve::{Node, block_on, embedded};
 use trefoil_domain::ports::{Clock as _, QueueName};
@@ -138,7 +137,8 @@ impl Bench {
 
     /// Everybody's ticket is closed, then opened again: how soon does their profile say so?
     async fn latency(&self, people: &[Person]) {
-        let waiting: Arc<Mutex<Vec<(Instant, String, &'static str)>>> = Arc::default();
+        // Since when, whose profile, and what `has_open_ticket` is to become.
+        let mut waiting: Vec<(Instant, String, &'static str)> = Vec::new();
         let mut took: Vec<Duration> = Vec::with_capacity(2 * people.len());
         let mut sent = 0_u32;
         let start = Instant::now();
@@ -157,13 +157,13 @@ impl Bench {
                         (self.intercom.reopen(&person.ticket), "true")
                     };
                     let webhook = webhook.expect("the ticket exists");
-                    waiting.lock().expect("no panic").push((Instant::now(), person.profile.clone(), expected));
+                    waiting.push((Instant::now(), person.profile.clone(), expected));
                     sending.push(async move { self.intercom.send(&self.url, &webhook).await.expect("an answer") });
                     sent += 1;
                 }
                 Some(status) = sending.next() => assert_eq!(status, 200),
                 _ = looks.tick() => {
-                    waiting.lock().expect("no panic").retain(|(since, profile, expected)| {
+                    waiting.retain(|(since, profile, expected)| {
                         let profile = self.customerio.profile(&Identifier::CioId(profile.clone()));
                         let there = profile.and_then(|p| p.text("has_open_ticket")).as_deref() == Some(*expected);
                         if there {

@@ -70,7 +70,7 @@ impl World {
         let new = NewContact { role: Some(role), external_id, email: Some(email), name: None, ..NewContact::default() };
         let (contact, created) = stage.intercom.create_contact(new);
         // Half of them are first heard of through a conversation that names a bare contact.
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             self.webhooks.push(created);
         }
         let (first, opened) = stage.intercom.open_conversation(&contact, priority(rng)).expect("the contact exists");

@@ -14,15 +14,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use trefoil_connectors::customerio::{self, CustomerioClient, CustomerioSettings};
 use trefoil_connectors::http::{Http, HttpSettings};
 use trefoil_connectors::intercom::{self, IntercomClient, IntercomSettings, IntercomWebhooks};
 use trefoil_domain::config::{self, Config};
-use trefoil_domain::ports::{Clock, Customerio, Delivery, Disposition, IntercomLookUps, QueueName};
+use trefoil_domain::ports::{Clock, Customerio, Delivery, Disposition, IntercomLookUps, QueueError, QueueName};
 use trefoil_domain::rules::Routes;
 use trefoil_domain::steps::ingest::{Answer, ingest};
 use trefoil_domain::steps::{look_up::LookUps, route::Router, scan::scan, send::Sender};
@@ -58,6 +60,8 @@ const MAX_RECEIVES: u32 = 1000;
 const BODY_LIMIT: usize = 6 * 1024 * 1024;
 /// How long a stop waits for what is queued.
 const DRAIN_FOR: Duration = Duration::from_secs(10);
+/// How often a worker with nothing to do looks whether the others are done too.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// Messages in one batch. Larger than on SQS, where ten is the most: the vendors' batches take more.
 const BATCH: usize = 100;
 
@@ -95,13 +99,33 @@ async fn serve(arguments: &Arguments, environment: &Environment) -> Result<(), S
     };
     let node = Node::start(settings, config, routes, &arguments.data, arguments.listen).await?;
     tracing::info!(address = %node.address, data = %arguments.data.display(), "listening; paste <public address>/webhooks/intercom into Intercom's Developer Hub");
-    tokio::signal::ctrl_c().await.map_err(|e| format!("cannot wait for Ctrl-C: {e}"))?;
+    let mut told = Told::to_stop().map_err(|e| format!("cannot wait for Ctrl-C: {e}"))?;
+    told.again().await;
     tracing::info!("stopping: finishing what is queued; Ctrl-C again stops at once, and loses nothing either");
     tokio::select! {
         () = node.stop(DRAIN_FOR) => {}
-        _ = tokio::signal::ctrl_c() => {}
+        () = told.again() => {}
     }
     Ok(())
+}
+
+/// What asks a process to end: Ctrl-C, and the termination that service managers and containers send.
+struct Told {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Told {
+    fn to_stop() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn again(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// The shipped configuration.
@@ -134,7 +158,7 @@ pub struct Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 enum Stage {
     Running,
-    /// No webhooks any more; workers go on until their queue is empty.
+    /// No webhooks any more; workers go on until nothing can be done now.
     Draining,
     Stopped,
 }
@@ -177,13 +201,16 @@ impl Node {
             .route("/healthz", get(async || "ok"))
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
             .with_state(ingest);
-        let mut until = stage.clone();
+        let working = Arc::new(AtomicUsize::new(1));
+        let (mut until, accepting) = (stage.clone(), Arc::clone(&working));
         tasks.spawn(async move {
             let stopped = async move { drop(until.wait_for(|stage| *stage > Stage::Running).await) };
             if let Err(error) = axum::serve(listener, endpoints).with_graceful_shutdown(stopped).await {
                 tracing::error!(%error, "the webhook endpoint ended");
             }
+            accepting.fetch_sub(1, Ordering::SeqCst);
         });
+        let feed = |queue_name| Feed { name: queue_name, queue: queue.clone(), stage: stage.clone(), working: Arc::clone(&working) };
         for _ in 0..2 {
             let parts = Arc::clone(&parts);
             let work = move |deliveries| {
@@ -193,7 +220,7 @@ impl Node {
                     Router { store, queue, clock, jitter, config: &p.config, routes: &p.routes }.handle(deliveries).await
                 }
             };
-            tasks.spawn(worker(QueueName::Events, queue.clone(), stage.clone(), |_| None, work));
+            tasks.spawn(worker(feed(QueueName::Events), |_| None, work));
         }
         for lane in [QueueName::CustomerioState, QueueName::CustomerioState, QueueName::Customerio, QueueName::Customerio] {
             let (p, q) = (Arc::clone(&parts), Arc::clone(&parts));
@@ -204,7 +231,7 @@ impl Node {
                     Sender { store, queue, clock, jitter, destination: &p.customerio, config: &p.config }.handle(lane, deliveries).await
                 }
             };
-            tasks.spawn(worker(lane, queue.clone(), stage.clone(), move |now| q.customerio.pause(now), work));
+            tasks.spawn(worker(feed(lane), move |now| q.customerio.pause(now), work));
         }
         let (p, q) = (Arc::clone(&parts), Arc::clone(&parts));
         let work = move |deliveries| {
@@ -214,7 +241,7 @@ impl Node {
                 LookUps { store, queue, clock, jitter, intercom: &p.look_ups }.handle(deliveries).await
             }
         };
-        tasks.spawn(worker(QueueName::Intercom, queue.clone(), stage.clone(), move |now| q.look_ups.pause(now), work));
+        tasks.spawn(worker(feed(QueueName::Intercom), move |now| q.look_ups.pause(now), work));
         tasks.spawn(scanner(parts, stage));
         Ok(Self { address, store, queue, stop, tasks })
     }
@@ -283,13 +310,20 @@ async fn intercom_webhook(State(ingest_to): State<Arc<Ingest>>, headers: HeaderM
     StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// Takes batches off one queue for as long as the node runs; while draining, until the queue has nothing to give.
-async fn worker<R: Future<Output = Vec<(String, Disposition)>> + Send>(
+/// Where a worker gets its batches from, and how it knows when to end.
+struct Feed {
     name: QueueName,
     queue: SqliteQueue,
-    mut stage: watch::Receiver<Stage>,
-    pause: impl Fn(Timestamp) -> Option<Span> + Send,
-    work: impl Fn(Vec<Delivery>) -> R + Send,
+    stage: watch::Receiver<Stage>,
+    /// How many could still put something into a queue: the endpoint, and the workers that have found something.
+    working: Arc<AtomicUsize>,
+}
+
+/// Takes batches off one queue for as long as the node runs; while draining, until nobody has anything left to do.
+async fn worker<R: Future<Output = Vec<(String, Disposition)>> + Send>(
+    Feed { name, queue, mut stage, working }: Feed,
+    pause: impl Fn(Timestamp) -> Option<Span> + Send + Sync,
+    work: impl Fn(Vec<Delivery>) -> R + Send + Sync,
 ) {
     loop {
         let now = *stage.borrow();
@@ -304,26 +338,39 @@ async fn worker<R: Future<Output = Vec<(String, Disposition)>> + Send>(
             idle(&mut stage, tokio::time::sleep(Duration::from_millis(pause.millis().max(1).unsigned_abs()))).await;
             continue;
         }
-        let batch = match queue.receive(name, BATCH, VISIBILITY, SystemClock.now()).await {
-            Ok(batch) => batch,
+        working.fetch_add(1, Ordering::SeqCst);
+        let found = busy(name, &queue, &pause, &work).await;
+        let others = working.fetch_sub(1, Ordering::SeqCst) - 1;
+        match found {
+            Ok(()) if now == Stage::Draining && others == 0 => return,
+            Ok(()) if now == Stage::Draining => idle(&mut stage, queue.wait(name, DRAIN_LOOK)).await,
+            Ok(()) => idle(&mut stage, queue.wait(name, Duration::from_secs(1))).await,
             Err(error) => {
                 tracing::error!(%error, "cannot receive");
                 idle(&mut stage, tokio::time::sleep(Duration::from_secs(1))).await;
-                continue;
             }
-        };
+        }
+    }
+}
+
+/// Batch after batch, until there is none or the destination wants a pause.
+async fn busy<R: Future<Output = Vec<(String, Disposition)>> + Send>(
+    name: QueueName,
+    queue: &SqliteQueue,
+    pause: &(impl Fn(Timestamp) -> Option<Span> + Sync),
+    work: &(impl Fn(Vec<Delivery>) -> R + Sync),
+) -> Result<(), QueueError> {
+    while pause(SystemClock.now()).is_none() {
+        let batch = queue.receive(name, BATCH, VISIBILITY, SystemClock.now()).await?;
         if batch.is_empty() {
-            if now == Stage::Draining {
-                return;
-            }
-            idle(&mut stage, queue.wait(name, Duration::from_secs(1))).await;
-            continue;
+            break;
         }
         let settled = work(batch).await;
         if let Err(error) = queue.settle(name, settled, SystemClock.now()).await {
             tracing::error!(%error, "cannot settle; the messages come again");
         }
     }
+    Ok(())
 }
 
 /// Waits for `what`, or for the node to be told to end.

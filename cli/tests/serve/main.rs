@@ -1,0 +1,15 @@
+//! `trefoil serve` as a user runs it: the built program in a process of its own, settings in its environment, webhooks over
+//! HTTP, stand-ins where the vendors would be.
+
+#![expect(clippy::expect_used, reason = "a test says what it rests on, and fails where that is not so")]
+
+mod bad_input;
+mod canary;
+mod histories;
+mod late_profile;
+mod outage;
+mod process;
+mod settings;
+mod stage;
+mod stop;
+mod world;

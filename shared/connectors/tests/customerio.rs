@@ -237,7 +237,7 @@ async fn user_ids_are_asked_for_together_and_addresses_for_whoever_is_left() {
         [
             found("d9c106000001"),
             found("d9c106000002"),
-            ProfileLookUp::Unverified(IdKind::UserId, "44".to_owned()),
+            ProfileLookUp::FoundBy(IdKind::UserId, "44".to_owned()),
             found("d9c106000003"),
             ProfileLookUp::Absent,
             ProfileLookUp::Ambiguous,

@@ -103,10 +103,8 @@ fn fold_ticket(person: &mut Person, event: &Event, report: &TicketReport, delete
         (TicketFact::Opened, true) => Shown::Creation,
         (_, true) => Shown::Open,
     };
-    // An opening that Intercom may deny is no edge yet, unless it is the first thing that is known.
-    if !(status == Status::Open && ticket.needs_re_read(counting) && !ticket.episodes().is_empty()) {
-        ticket.note_edges(status, shown, &event.id, event.occurred_at);
-    }
+    let sure = !ticket.needs_re_read(counting);
+    ticket.note_edges(status, sure, shown, &event.id, event.occurred_at);
     match &report.fact {
         TicketFact::Rated { score } => {
             person.rate(Csat { score: *score, at: event.occurred_at });

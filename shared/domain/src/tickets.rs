@@ -545,15 +545,17 @@ impl Ticket {
         self.started_by.is_none_or(|by| counting.started_by.contains(&by)) && self.audience.is_none_or(|a| counting.audience.contains(&a))
     }
 
-    /// Brings the episodes in line with the state and notes `event` as evidence where it is the first.
-    pub fn note_edges(&mut self, status: Status, shown: Shown, event: &EventId, occurred_at: Timestamp) {
+    /// Brings the episodes in line with the state and notes `event` as evidence where it is the first. An opening that is
+    /// not sure begins no further episode: Intercom is being asked, and its answer may deny it.
+    pub fn note_edges(&mut self, status: Status, sure: bool, shown: Shown, event: &EventId, occurred_at: Timestamp) {
         let edge = |at| Some(Edge { event: event.clone(), at });
         let opened_at = self.opened_at.unwrap_or(occurred_at);
         let mut began = false;
         match status {
             Status::Unknown => return,
             Status::Open => {
-                if self.episodes.last().is_none_or(|e| e.resolved.is_some() || e.dropped) {
+                let over = self.episodes.last().is_some_and(|e| e.resolved.is_some() || e.dropped);
+                if self.episodes.is_empty() || (over && sure) {
                     let first = self.episodes.is_empty() && self.episodes_dropped == 0;
                     // A creation that comes late is the first opening, whatever it looks like from here.
                     began = first || shown != Shown::Creation;

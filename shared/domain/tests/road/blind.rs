@@ -86,7 +86,7 @@ fn what_nobody_could_confirm_is_written_again_as_long_as_it_matters() {
     for _ in 0..7 {
         bench.world.advance_to(bench.world.now().plus(Span::from_hours(7)));
         let found = finish(scan(&bench.world, &bench.world, &bench.world)).expect("scans");
-        assert_eq!(found, 1);
+        assert!(found >= 1, "the repair, and now and then a look at the quiet ticket");
         bench.route();
         send(&bench, &blind, QueueName::CustomerioState);
         let now = blind.counts().0;

@@ -57,7 +57,8 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, V: IntercomLookUps> LookUps<'_, S,
         let receive_count = deliveries.iter().map(|d| d.receive_count).max().unwrap_or(1);
         let outcome = match outcome {
             Outcome::RetryAfter { reason, .. } if now.since(job.created_at) > GIVE_UP_AFTER => Outcome::Rejected { reason },
-            Outcome::RetryAfter { delay, .. } => {
+            Outcome::RetryAfter { delay, reason } => {
+                tracing::info!(event = %job.event, reason = reason.code, receive_count, "the question comes again");
                 return retry_all(&deliveries, delay.max(back_off(receive_count, self.jitter)));
             }
             outcome => outcome,

@@ -56,7 +56,8 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, V: IntercomLookUps> LookUps<'_, S,
         let LookedUp { outcome, events } = take_at_its_word(answer, &job, &question, now);
         let outcome = match outcome {
             Outcome::RetryAfter { reason, .. } if now.since(job.created_at) > GIVE_UP_AFTER => Outcome::Rejected { reason },
-            Outcome::RetryAfter { delay, .. } => {
+            Outcome::RetryAfter { delay, reason } => {
+                tracing::info!(event = %job.event, reason = reason.code, "the question comes again");
                 return retry_all(&deliveries, delay, self.jitter);
             }
             outcome => outcome,

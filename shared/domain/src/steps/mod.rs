@@ -96,7 +96,7 @@ async fn send_all<Q: Queue>(queue: &Q, messages: std::collections::BTreeMap<Queu
 /// The text of a parse error may quote the message; only where it stands is safe to tell.
 fn malformed(delivery: &Delivery, error: &serde_json::Error) {
     tracing::error!(
-        message = delivery.id,
+        delivery = delivery.id,
         receive_count = delivery.receive_count,
         line = error.line(),
         column = error.column(),

@@ -456,8 +456,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                 outcome => outcome,
             };
             match &outcome {
-                Outcome::RetryAfter { delay, .. } => {
+                Outcome::RetryAfter { delay, reason } => {
                     let delay = (*delay).max(back_off(delivery.receive_count, self.jitter));
+                    tracing::info!(event = %job.event, queue = lane.as_str(), reason = reason.code, receive_count = delivery.receive_count, delay_ms = delay.millis(), "the job comes again");
                     again.push((delivery.id, Disposition::Retry(delay)));
                     continue;
                 }

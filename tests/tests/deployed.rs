@@ -18,14 +18,14 @@ struct Person {
 }
 
 impl Person {
-    /// A contact of whom Intercom's webhooks say no more than its id, until [`Person::is_identified`].
+    /// A contact of whom Intercom's webhooks say no more than its id, until [`Person::logs_in`].
     fn bare(deployment: &Deployment, name: &str) -> Self {
         let (contact, _webhook_lost) = deployment.intercom.create_contact(NewContact::default());
         Self { contact, user: format!("user-{name}"), email: format!("{name}@example.com") }
     }
 
     /// The contact logs in; no webhook tells of it.
-    fn is_identified(self, deployment: &Deployment) -> Self {
+    fn logs_in(self, deployment: &Deployment) -> Self {
         let change = ContactChange { external_id: Some(self.user.clone()), email: Some(self.email.clone()), ..ContactChange::default() };
         deployment.intercom.update_contact(&self.contact, change).expect("a contact");
         self
@@ -38,7 +38,7 @@ impl Person {
 
     /// Somebody whom both tools know.
     fn known(deployment: &Deployment, name: &str) -> Self {
-        Self::bare(deployment, name).is_identified(deployment).gets_a_profile(deployment)
+        Self::bare(deployment, name).logs_in(deployment).gets_a_profile(deployment)
     }
 
     fn opens(&self, deployment: &Deployment, priority: Priority) -> (String, Webhook) {
@@ -89,7 +89,7 @@ fn marketing_is_held_back_from_the_first_ticket_to_the_end_of_the_last() {
     Deployment::test(async |deployment| {
         let person = Person::bare(deployment, "ann");
         let (first, webhook) = person.opens(deployment, Priority::High);
-        let person = person.is_identified(deployment).gets_a_profile(deployment);
+        let person = person.logs_in(deployment).gets_a_profile(deployment);
         let body = String::from_utf8_lossy(&webhook.body);
         assert!(!body.contains(&person.user) && !body.contains(&person.email), "the webhook names a bare contact: {body}");
 
@@ -232,7 +232,7 @@ fn what_customerio_refuses_for_a_while_arrives_once() {
 #[test]
 fn a_profile_that_appears_later_gets_the_state() {
     Deployment::test(async |deployment| {
-        let person = Person::bare(deployment, "eve").is_identified(deployment);
+        let person = Person::bare(deployment, "eve").logs_in(deployment);
         // Events ask for the profile again and again by themselves; here it is about state, which waits for the scan.
         let paused = deployment.pause(Queue::Customerio);
         deployment.deliver(&person.opens(deployment, Priority::None).1).await;

@@ -1,10 +1,13 @@
 """Deploys template.yaml to an emulator of AWS on this machine, and reads what the functions printed there.
 
     emulated.py deploy STACK BINARIES WORK [NAME=VALUE...]  prints the stack's outputs as one JSON object
+    emulated.py read STACK QUEUE on|off                     has its function read a queue, or not
+    emulated.py scan STACK MILLISECONDS                     moves all that is due so much nearer, and runs scan-people
     emulated.py logs STACK                                  prints the last lines of every function
 
-BINARIES holds one native program for each function, named as in the template. Nothing is built and nothing in the
-template changes but where the code lies. The secrets are made with the values that the tests know.
+BINARIES holds one native program for each function, named as in the template. Nothing is built, and nothing in the
+template changes but where the code lies and what is said at BATCH. The secrets are made with the values that the tests
+know.
 """
 
 import json
@@ -26,6 +29,10 @@ SECRETS = {
     "trefoil/customerio-app-api-key": "app-api-key-of-the-tests",
 }
 
+# On AWS the permission for an action is the one for its batch, which has no action of its own in IAM; the emulator asks
+# for one. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_AddPermission.html
+BATCH = {f"sqs:{action}": f"sqs:{action}Batch" for action in ("SendMessage", "ChangeMessageVisibility", "DeleteMessage")}
+
 if urlparse(os.environ.get("AWS_ENDPOINT_URL", "")).hostname != "127.0.0.1":
     sys.exit("AWS_ENDPOINT_URL does not name an emulator on 127.0.0.1")
 
@@ -40,6 +47,10 @@ def stage(binaries, work):
             folder.mkdir()
             (folder / "bootstrap").symlink_to(binaries / binary)
             resource["Properties"]["CodeUri"] = str(folder)
+        if resource["Type"] == "AWS::IAM::Role":
+            for statement in (s for p in resource["Properties"]["Policies"] for s in p["PolicyDocument"]["Statement"]):
+                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+                statement["Action"] = actions + [BATCH[action] for action in actions if action in BATCH]
         if resource["Type"] == "AWS::Serverless::LayerVersion":
             resource["Properties"]["ContentUri"] = str(ROOT / resource["Properties"]["ContentUri"])
     path = work / "template.json"
@@ -60,6 +71,30 @@ def deploy(stack, binaries, work, *parameters):
     print(json.dumps({o["OutputKey"]: o["OutputValue"] for o in description["Outputs"]}))
 
 
+def physical(stack, name):
+    resource = boto3.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=name)
+    return resource["StackResourceDetail"]["PhysicalResourceId"]
+
+
+def read(stack, queue, switch):
+    arn = "arn:aws:sqs:us-east-1:000000000000:" + physical(stack, f"{queue}Queue").rsplit("/", 1)[1]
+    client = boto3.client("lambda")
+    (mapping,) = client.list_event_source_mappings(EventSourceArn=arn)["EventSourceMappings"]
+    client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=switch == "on")
+
+
+def scan(stack, milliseconds):
+    """Knows how wakes stand in the people table: `due` is a key of its index, and stands in `body` as well."""
+    table = boto3.resource("dynamodb").Table(physical(stack, "PeopleTable"))
+    for wake in table.scan(IndexName="due")["Items"]:
+        body = json.loads(wake["body"])
+        body["due"] -= int(milliseconds)
+        table.put_item(Item={**wake, "due": body["due"], "body": json.dumps(body)})
+    answer = boto3.client("lambda").invoke(FunctionName=physical(stack, "ScanPeople"))
+    if "FunctionError" in answer:
+        sys.exit(answer["Payload"].read())
+
+
 def logs(stack):
     client = boto3.client("logs")
     for group in client.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{stack}-")["logGroups"]:
@@ -69,4 +104,4 @@ def logs(stack):
         print("\n".join([e["message"] for e in events if not e["message"].startswith(noise)][-30:]))
 
 
-{"deploy": deploy, "logs": logs}[sys.argv[1]](*sys.argv[2:])
+{"deploy": deploy, "read": read, "scan": scan, "logs": logs}[sys.argv[1]](*sys.argv[2:])

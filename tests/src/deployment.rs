@@ -1,26 +1,28 @@
 //! The product, deployed once for all tests of a run, with stand-ins for the vendors.
 
-use crate::emulator::{Emulator, root};
-use crate::vendors::{Customerio, Intercom};
+use crate::build::{self, root};
+use crate::emulator::Emulator;
 use crate::waiting::until;
-use crate::webhooks;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_sqs::types::{Message, QueueAttributeName};
-use serde_json::Value;
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Runtime;
+use trefoil_standins::intercom::Webhook;
+use trefoil_standins::{CustomerIo, Intercom, customerio, intercom};
 
+/// As in `emulated.py`.
+pub const CLIENT_SECRET: &str = "client-secret-of-the-tests";
 const STACK: &str = "trefoil";
 /// The binaries that the template names.
 const BINARIES: [&str; 5] = ["ingest-intercom", "route-events", "send-customerio", "send-intercom", "scan-people"];
 /// Long enough for a busy machine with two cores; a state that does not come costs this once.
 const LIMIT: Duration = Duration::from_secs(60);
+/// After so many deliveries a message of events.fifo is given up.
+const ROUTE_MAX_RECEIVES: u32 = 4;
 
 /// A queue of the template, with its dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +49,18 @@ pub struct Deployment {
     outputs: BTreeMap<String, String>,
     sqs: Client,
     http: reqwest::Client,
-    pub customerio: Customerio,
+    pub customerio: CustomerIo,
     pub intercom: Intercom,
 }
 
 impl Deployment {
-    /// Runs `test` against the one deployment of this run, which the first test makes.
+    /// Runs `test` against the one deployment of this run, which the first test makes. One test at a time: they share
+    /// queues that they stop and vendors that they break.
     pub fn test(test: impl AsyncFnOnce(&Self)) {
         static RUNTIME: OnceLock<Runtime> = OnceLock::new();
         static DEPLOYMENT: OnceLock<Deployment> = OnceLock::new();
+        static TURN: Mutex<()> = Mutex::new(());
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         // One runtime for all tests: the stand-ins live in it.
         let runtime = RUNTIME.get_or_init(|| Runtime::new().expect("a runtime"));
         let deployment = DEPLOYMENT.get_or_init(|| runtime.block_on(Self::make()));
@@ -63,9 +68,9 @@ impl Deployment {
     }
 
     async fn make() -> Self {
-        let binaries = build();
-        let customerio = Customerio::start().await;
-        let intercom = Intercom::start().await;
+        let binaries = build::functions(&BINARIES);
+        let customerio = CustomerIo::start(customerio_options()).await.expect("a port for Customer.io");
+        let intercom = Intercom::start(intercom_options()).await.expect("a port for Intercom");
         // reqwest wants one even for plain HTTP; a second one installed is no harm.
         rustls::crypto::ring::default_provider().install_default().ok();
         let http = reqwest::Client::new();
@@ -74,14 +79,16 @@ impl Deployment {
             format!("Architecture={}", std::env::consts::ARCH.replace("aarch64", "arm64")),
             format!("ConfigPath={}", root().join("trefoil.yaml").display()),
             "IntercomRegion=eu".to_owned(),
-            format!("IntercomAppId={}", webhooks::APP_ID),
-            format!("IntercomUrl={}", intercom.url),
+            format!("IntercomAppId={}", intercom.options().app_id),
+            format!("IntercomUrl={}", intercom.url()),
             "CustomerioRegion=eu".to_owned(),
-            format!("CustomerioUrl={}", customerio.url),
-            // A batch that is lost with its function comes back after 5 s, a poison message is given up after two deliveries.
+            format!("CustomerioUrl={}", customerio.track_url()),
+            format!("CustomerioAppUrl={}", customerio.app_url()),
+            "CustomerioAppApiKeyName=trefoil/customerio-app-api-key".to_owned(),
+            // A batch that is lost with its function comes back after 5 s. Looking at a queue counts as a delivery.
             "WorkerTimeout=20".to_owned(),
             "QueueVisibility=5".to_owned(),
-            "RouteMaxReceives=2".to_owned(),
+            format!("RouteMaxReceives={ROUTE_MAX_RECEIVES}"),
         ];
         let mut deploy = emulator.python(&root().join("tests/emulated.py"));
         deploy.args(["deploy", STACK]).args([&binaries, &emulator.folder]).args(parameters);
@@ -92,15 +99,21 @@ impl Deployment {
         Self { sqs: sqs(&emulator), http, emulator, outputs, customerio, intercom }
     }
 
-    /// Sends a webhook as Intercom does, with this signature. Answers the status and the body.
-    pub async fn intercom_sends(&self, body: &str, signature: &str) -> (u16, String) {
+    /// Sends a body as Intercom does, with this signature. Answers the status and the body.
+    pub async fn post(&self, body: impl Into<reqwest::Body>, signature: &str) -> (u16, String) {
         let request = self.http.post(self.webhook_url()).header("content-type", "application/json");
-        let answer = request.header("x-hub-signature", signature).body(body.to_owned()).send().await.expect("an answer to the webhook");
+        let answer = request.header("x-hub-signature", signature).body(body).send().await.expect("an answer to the webhook");
         (answer.status().as_u16(), answer.text().await.expect("a body"))
     }
 
+    /// Has Intercom send a webhook, which must be taken.
+    pub async fn deliver(&self, webhook: &Webhook) {
+        let status = self.intercom.send(&self.webhook_url(), webhook).await.expect("an answer within Intercom's deadline");
+        assert_eq!(status, 200, "{}\n{}", webhook.topic, self.logs());
+    }
+
     /// Intercom's check of the URL when it is saved.
-    pub async fn intercom_asks_head(&self) -> u16 {
+    pub async fn head(&self) -> u16 {
         self.http.head(self.webhook_url()).send().await.expect("an answer to HEAD").status().as_u16()
     }
 
@@ -108,6 +121,23 @@ impl Deployment {
         let url = &self.outputs["IntercomWebhookUrl"];
         let id = url.trim_start_matches("https://").split('.').next().unwrap_or_default();
         format!("{}/_aws/lambda-url/{id}/", self.emulator.url())
+    }
+
+    /// Stops reading a queue, so that what is sent meanwhile meets in one batch, and can be looked at.
+    pub fn pause(&self, queue: Queue) -> Paused<'_> {
+        self.emulated(&["read", STACK, queue.name(), "off"]);
+        Paused { deployment: self, queue }
+    }
+
+    /// Makes it seem that so much time has passed for everything that is due some day, and runs the scan.
+    pub fn scan_after(&self, time: Duration) {
+        self.emulated(&["scan", STACK, &time.as_millis().to_string()]);
+    }
+
+    fn emulated(&self, arguments: &[&str]) -> String {
+        let done = self.emulator.python(&root().join("tests/emulated.py")).args(arguments).output().expect("python starts");
+        assert!(done.status.success(), "emulated.py {arguments:?}:\n{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).into_owned()
     }
 
     /// Puts a message straight on a queue.
@@ -118,18 +148,34 @@ impl Deployment {
 
     /// The messages that were given up, as far as one look shows; they stay where they are.
     pub async fn dead_letters(&self, queue: Queue) -> Vec<String> {
-        self.look(&self.outputs[&format!("{}DeadQueueUrl", queue.name())]).await
+        bodies(self.look(&self.outputs[&format!("{}DeadQueueUrl", queue.name())]).await)
+    }
+
+    /// Panics if anything was given up on the way to a destination.
+    pub async fn assert_nothing_was_given_up(&self) {
+        for queue in [Queue::CustomerioState, Queue::Customerio, Queue::Intercom] {
+            assert_eq!(self.dead_letters(queue).await, [""; 0], "{queue:?}\n{}", self.logs());
+        }
     }
 
     /// The payloads that could not be used, as far as one look shows.
     pub async fn parked(&self) -> Vec<String> {
-        self.look(&self.outputs["ParkedQueueUrl"]).await
+        bodies(self.look(&self.outputs["ParkedQueueUrl"]).await)
     }
 
-    async fn look(&self, url: &str) -> Vec<String> {
+    /// The message on a paused queue that speaks of `text`: its body and its group.
+    pub async fn waiting(&self, queue: Queue, text: &str) -> Option<(String, String)> {
+        let mut messages = self.look(self.queue_url(queue)).await.into_iter();
+        messages.find_map(|mut message| {
+            let group = message.attributes.take()?.remove(&MessageSystemAttributeName::MessageGroupId)?;
+            message.body.filter(|body| body.contains(text)).map(|body| (body, group))
+        })
+    }
+
+    async fn look(&self, url: &str) -> Vec<Message> {
         let request = self.sqs.receive_message().queue_url(url).max_number_of_messages(10).visibility_timeout(0);
-        let messages = request.send().await.expect("the queue can be read").messages.unwrap_or_default();
-        messages.into_iter().filter_map(|message: Message| message.body).collect()
+        let request = request.message_system_attribute_names(MessageSystemAttributeName::MessageGroupId);
+        request.send().await.expect("the queue can be read").messages.unwrap_or_default()
     }
 
     /// How many messages wait or are being worked on.
@@ -154,9 +200,42 @@ impl Deployment {
 
     /// The last lines that each function printed.
     pub fn logs(&self) -> String {
-        let mut command = self.emulator.python(&root().join("tests/emulated.py"));
-        let printed = command.args(["logs", STACK]).output().expect("the logs can be read");
-        String::from_utf8_lossy(&printed.stdout).into_owned()
+        self.emulated(&["logs", STACK])
+    }
+}
+
+/// A queue that is not read as long as this lives.
+pub struct Paused<'a> {
+    deployment: &'a Deployment,
+    queue: Queue,
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        self.deployment.emulated(&["read", STACK, self.queue.name(), "on"]);
+    }
+}
+
+fn bodies(messages: Vec<Message>) -> Vec<String> {
+    messages.into_iter().filter_map(|message| message.body).collect()
+}
+
+/// The credentials as in `emulated.py`.
+fn customerio_options() -> customerio::Options {
+    customerio::Options {
+        site_id: "site-id-of-the-tests".to_owned(),
+        track_api_key: "api-key-of-the-tests".to_owned(),
+        app_api_key: "app-api-key-of-the-tests".to_owned(),
+        ..customerio::Options::default()
+    }
+}
+
+/// The credentials as in `emulated.py`.
+fn intercom_options() -> intercom::Options {
+    intercom::Options {
+        access_token: "access-token-of-the-tests".to_owned(),
+        client_secret: CLIENT_SECRET.to_owned(),
+        ..intercom::Options::default()
     }
 }
 
@@ -170,16 +249,4 @@ fn sqs(emulator: &Emulator) -> Client {
         .retry_config(RetryConfig::standard())
         .build();
     Client::from_conf(config)
-}
-
-/// Builds the functions for this machine, and says in which folder they are.
-fn build() -> PathBuf {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root()).args(["build", "--workspace", "--locked", "--message-format=json-render-diagnostics"]);
-    command.args(BINARIES.iter().flat_map(|name| ["--bin", name])).stderr(Stdio::inherit());
-    let built = command.output().expect("cargo starts");
-    assert!(built.status.success(), "the functions could not be built; see above");
-    let messages = built.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-    let executable = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
-    executable.and_then(|path| path.parent().map(PathBuf::from)).expect("cargo names what it built")
 }

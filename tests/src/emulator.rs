@@ -1,6 +1,7 @@
 //! One running emulator of AWS. It and the functions that it started end when this is dropped, and also when the tests
 //! are killed.
 
+use crate::build::root;
 use crate::waiting::until;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -74,11 +75,6 @@ impl Drop for Emulator {
         drop(self.guard.stdin.take());
         self.guard.wait().ok();
     }
-}
-
-/// The root of the repository.
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package has a parent folder").to_owned()
 }
 
 fn tool(name: impl AsRef<OsStr>) -> PathBuf {

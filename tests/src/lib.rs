@@ -1,7 +1,9 @@
 //! The real binaries, deployed from the real `template.yaml` to an emulator of AWS on this machine: what only shows when
 //! queues, roles, settings and functions meet. Run them with `.ci/test -p trefoil-tests`.
 //!
-//! Must not know how the product is built inside: it speaks HTTP and SQS, and reads what arrives at the vendors' APIs.
+//! Must not know how the product is built inside: it speaks HTTP and SQS, and reads what arrives at the stand-ins of the
+//! vendors' APIs (`trefoil-standins`), whose webhooks are signed as Intercom signs. One exception: `emulated.py` moves
+//! what is due nearer, since nobody can wait for it.
 //!
 //! The emulator is ministack (<https://pypi.org/project/ministack/>), a Python program without containers. What to know
 //! of version 1.5.33, all of it tried:
@@ -23,12 +25,10 @@
 //! - What a function prints is in its log group, shown by [`Deployment`] when a wait ends without its state.
 //! - Alarms are created and never judged. `StartMessageMoveTask` does not exist.
 
+pub mod build;
 mod deployment;
 mod emulator;
-mod vendors;
 mod waiting;
-pub mod webhooks;
 
-pub use deployment::{Deployment, Queue};
-pub use vendors::{Customerio, Intercom, Item};
+pub use deployment::{CLIENT_SECRET, Deployment, Paused, Queue};
 pub use waiting::until;

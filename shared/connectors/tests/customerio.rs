@@ -194,13 +194,25 @@ async fn no_connection_and_no_answer_are_tried_again() {
 
 #[tokio::test]
 async fn over_our_own_rate_no_call_is_made() {
-    let (stand_in, url) = StandIn::start([reply(200, "{}")]).await;
+    let (stand_in, url) = StandIn::start([reply(200, "{}"), reply(200, "{}"), reply(200, "{}")]).await;
     let mut settings = settings(&url);
     settings.track_per_second = 1.25;
     let client = CustomerioClient::new(&settings, &http(), FixedClock).expect("settings");
-    assert_eq!(client.write(&[facet("1")]).await, [Outcome::Done]);
+    for _ in 0..3 {
+        assert_eq!(client.write(&[facet("1")]).await, [Outcome::Done]);
+    }
     assert_eq!(client.write(&[facet("1")]).await, [Outcome::retry(Span::from_secs(1), "over_our_rate")]);
-    assert_eq!(stand_in.asked().len(), 1);
+    assert_eq!(stand_in.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn one_copy_of_many_still_finds_somebody_by_id_and_then_by_address() {
+    let (_stand_in, url) = StandIn::start([reply(200, json!({"customers": []})), reply(200, json!({"results": [{"cio_id": "1"}]}))]).await;
+    let mut settings = settings(&url);
+    (settings.app_per_second, settings.copies) = (10.0, 32);
+    let client = CustomerioClient::new(&settings, &http(), FixedClock).expect("settings");
+    let people = [address(&[(IdKind::UserId, "42"), (IdKind::Email, "a@example.com")])];
+    assert_eq!(client.find_profiles(&people).await, [found("1")]);
 }
 
 fn address(ids: &[(IdKind, &str)]) -> Address {

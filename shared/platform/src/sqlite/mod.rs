@@ -174,7 +174,11 @@ impl Worker {
             }
             // Only in this order: the next one to open the file must find it closed.
             drop(db);
-            drop(lock);
+            // Said aloud: closing our handle leaves the lock with a child that another thread is just starting, until the
+            // child has become its program. <https://man7.org/linux/man-pages/man2/flock.2.html>
+            if let Some(Err(error)) = lock.map(|lock| lock.unlock()) {
+                tracing::warn!(%error, "the lock file was not unlocked");
+            }
         };
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(serve)?;
         Ok(Self { requests: Some(sender), thread: Some(thread) })

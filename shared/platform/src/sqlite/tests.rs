@@ -72,3 +72,16 @@ fn a_file_of_another_version_is_refused() {
     drop(raw);
     assert!(matches!(Db::open(folder.path()), Err(OpenError::Version { found, .. }) if found == SCHEMA_VERSION + 1));
 }
+
+#[test]
+fn the_lock_goes_with_the_file_and_not_with_whoever_inherited_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lock = File::create(folder.path().join(LOCK_NAME)).expect("a lock file");
+    lock.try_lock().expect("ours");
+    // What a child that is being started has, until it is another program.
+    let inherited = lock.try_clone().expect("a second handle");
+    let db = Connection::open(folder.path().join(FILE_NAME)).expect("a new file");
+    drop(Worker::start("trefoil-db-write", db, "BEGIN IMMEDIATE", Some(lock)).expect("a thread"));
+    drop(Db::open(folder.path()).expect("free"));
+    drop(inherited);
+}

@@ -33,7 +33,7 @@ fn main() {
     for id in &ids {
         person.learn(id, NOW);
     }
-    let created = event(&ids, 0, Kind::PersonCreated(Profile { attributes: attributes() }));
+    let created = event(&ids, 0, Kind::PersonCreated(Profile { attributes: attributes(), ..Profile::default() }));
     decide(&rules, &mut person, &created);
     // Somebody with a past: three closed tickets and one open.
     for number in 1..5 {

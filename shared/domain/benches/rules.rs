@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
-use trefoil_domain::config::{self, EMBEDDED, FILE_NAME, Trigger};
+use trefoil_domain::config::{self, EMBEDDED, FILE_NAME, Trigger, What};
 use trefoil_domain::event::{Attributes, Event, Kind, Profile, Source, Workspace, event_id};
 use trefoil_domain::rules::{PersonView, Routes, Scope, TicketView};
 use trefoil_domain::tickets::{TicketFact, TicketId, TicketReport};
@@ -64,14 +64,24 @@ fn main() {
             attributes,
         }))
     };
-    decide("shipped, ticket opened, 3 properties", &shipped, Trigger::TicketOpened, &ticket(TicketFact::Opened));
-    decide("shipped, ticket tagged, 2 properties", &shipped, Trigger::TicketTagged, &ticket(TicketFact::Tagged { tag: "vip".to_owned() }));
-    decide("shipped, ticket rated, 2 properties", &shipped, Trigger::TicketRated, &ticket(TicketFact::Rated { score: 2 }));
-    decide("shipped, ticket resolved, 2 properties", &shipped, Trigger::TicketResolved, &ticket(TicketFact::Closed));
-    let created = event(Kind::PersonCreated(Profile { attributes: profile }));
-    decide("shipped, person created, 3 of 52 attributes, 1 absent", &shipped, Trigger::PersonCreated, &created);
-    decide("large route, condition and 10 properties", &large, Trigger::TicketRated, &ticket(TicketFact::Rated { score: 2 }));
-    decide("large route, condition not met", &large, Trigger::TicketRated, &ticket(TicketFact::Rated { score: 5 }));
+    decide("shipped, ticket opened, 3 properties", &shipped, Trigger::intercom(What::TicketOpened), &ticket(TicketFact::Opened));
+    decide(
+        "shipped, ticket tagged, 2 properties",
+        &shipped,
+        Trigger::intercom(What::TicketTagged),
+        &ticket(TicketFact::Tagged { tag: "vip".to_owned() }),
+    );
+    decide("shipped, ticket rated, 2 properties", &shipped, Trigger::intercom(What::TicketRated), &ticket(TicketFact::Rated { score: 2 }));
+    decide("shipped, ticket resolved, 2 properties", &shipped, Trigger::intercom(What::TicketResolved), &ticket(TicketFact::Closed));
+    let created = event(Kind::PersonCreated(Profile { attributes: profile, ..Profile::default() }));
+    decide("shipped, person created, 3 of 52 attributes, 1 absent", &shipped, Trigger::intercom(What::PersonCreated), &created);
+    decide(
+        "large route, condition and 10 properties",
+        &large,
+        Trigger::intercom(What::TicketRated),
+        &ticket(TicketFact::Rated { score: 2 }),
+    );
+    decide("large route, condition not met", &large, Trigger::intercom(What::TicketRated), &ticket(TicketFact::Rated { score: 5 }));
 }
 
 /// Each run makes its own scope, as each event does.
@@ -80,6 +90,9 @@ fn decide(what: &str, routes: &Routes, on: Trigger, event: &Event) {
         id: "p1",
         user_id: Some("user-1"),
         email: Some("ann@example.com"),
+        phone: None,
+        cio_id: None,
+        unsubscribed: false,
         has_open_ticket: true,
         open_ticket_count: 2,
         open_ticket_priority: Some("high"),

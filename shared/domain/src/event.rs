@@ -50,9 +50,44 @@ pub enum Kind {
     PersonIdentified(Profile),
     /// The look-up found nobody under that id.
     PersonNotFound,
+    /// The source says that these were one human all along, and go on under the event's own ids.
+    PersonMerged(Merged),
+    PersonDeleted,
+    PersonArchived,
+    /// Out of the archive.
+    PersonRestored,
+    PersonTagged(Tag),
+    PersonUntagged(Tag),
+    /// The person, or somebody for them, opted out or in.
+    ConsentChanged(Vec<ConsentChange>),
+    /// Concerns no person, as [`Kind::CompanyDeleted`].
+    CompanyUpdated(Company),
+    CompanyDeleted(Company),
+    CompanyJoined(Company),
+    CompanyLeft(Company),
     Ticket(TicketReport),
+    /// Something happened to a message of a campaign.
+    Message(MessageReport),
+    ListEntered(List),
+    ListLeft(List),
+    /// Something that the person did in the customer's product.
+    Tracked(Behaviour),
+    PageViewed(Behaviour),
+    ScreenViewed(Behaviour),
+    /// A value that the source works out by itself has changed.
+    TraitComputed {
+        name: String,
+        value: Value,
+    },
+    /// A purchase, or whatever else a campaign is for.
+    Converted(Conversion),
+    ChurnRisk(Risk),
+    /// What an operator's own campaign sends under a name of their choice.
+    Custom(Behaviour),
     /// Time has come for something; written by the scan.
     Due(WakeReason),
+    /// A human has decided what the ids alone could not tell.
+    Settled(Settlement),
 }
 
 impl Kind {
@@ -64,16 +99,90 @@ impl Kind {
             Self::PersonSignedUp(_) => "person_signed_up",
             Self::PersonIdentified(_) => "person_identified",
             Self::PersonNotFound => "person_not_found",
+            Self::PersonMerged(_) => "person_merged",
+            Self::PersonDeleted => "person_deleted",
+            Self::PersonArchived => "person_archived",
+            Self::PersonRestored => "person_restored",
+            Self::PersonTagged(_) => "person_tagged",
+            Self::PersonUntagged(_) => "person_untagged",
+            Self::ConsentChanged(_) => "consent_changed",
+            Self::CompanyUpdated(_) => "company_updated",
+            Self::CompanyDeleted(_) => "company_deleted",
+            Self::CompanyJoined(_) => "company_joined",
+            Self::CompanyLeft(_) => "company_left",
             Self::Ticket(report) => report.fact.name(),
+            Self::Message(_) => "message",
+            Self::ListEntered(_) => "list_entered",
+            Self::ListLeft(_) => "list_left",
+            Self::Tracked(_) => "tracked",
+            Self::PageViewed(_) => "page_viewed",
+            Self::ScreenViewed(_) => "screen_viewed",
+            Self::TraitComputed { .. } => "trait_computed",
+            Self::Converted(_) => "converted",
+            Self::ChurnRisk(_) => "churn_risk",
+            Self::Custom(_) => "custom",
             Self::Due(_) => "due",
+            Self::Settled(_) => "settled",
         }
     }
 
-    /// The attributes that came with a profile event.
+    /// Whatever free-form values came with it.
     pub fn attributes(&self) -> Option<&Attributes> {
         match self {
-            Self::PersonCreated(p) | Self::PersonUpdated(p) | Self::PersonSignedUp(p) | Self::PersonIdentified(p) => Some(&p.attributes),
-            Self::PersonNotFound | Self::Ticket(_) | Self::Due(_) => None,
+            Self::PersonMerged(Merged { profile, .. }) => Some(&profile.attributes),
+            Self::CompanyUpdated(c) | Self::CompanyDeleted(c) | Self::CompanyJoined(c) | Self::CompanyLeft(c) => Some(&c.attributes),
+            Self::Ticket(report) => Some(&report.attributes),
+            Self::Message(report) => Some(&report.attributes),
+            Self::ListEntered(list) | Self::ListLeft(list) => Some(&list.attributes),
+            Self::Tracked(b) | Self::PageViewed(b) | Self::ScreenViewed(b) | Self::Custom(b) => Some(&b.attributes),
+            Self::Converted(conversion) => Some(&conversion.attributes),
+            Self::ChurnRisk(risk) => Some(&risk.attributes),
+            Self::PersonCreated(_)
+            | Self::PersonUpdated(_)
+            | Self::PersonSignedUp(_)
+            | Self::PersonIdentified(_)
+            | Self::PersonNotFound
+            | Self::PersonDeleted
+            | Self::PersonArchived
+            | Self::PersonRestored
+            | Self::PersonTagged(_)
+            | Self::PersonUntagged(_)
+            | Self::ConsentChanged(_)
+            | Self::TraitComputed { .. }
+            | Self::Due(_)
+            | Self::Settled(_) => self.profile().map(|profile| &profile.attributes),
+        }
+    }
+
+    /// What the event says about the person as such.
+    pub fn profile(&self) -> Option<&Profile> {
+        match self {
+            Self::PersonCreated(p) | Self::PersonUpdated(p) | Self::PersonSignedUp(p) | Self::PersonIdentified(p) => Some(p),
+            Self::PersonMerged(merged) => Some(&merged.profile),
+            Self::PersonNotFound
+            | Self::PersonDeleted
+            | Self::PersonArchived
+            | Self::PersonRestored
+            | Self::PersonTagged(_)
+            | Self::PersonUntagged(_)
+            | Self::ConsentChanged(_)
+            | Self::CompanyUpdated(_)
+            | Self::CompanyDeleted(_)
+            | Self::CompanyJoined(_)
+            | Self::CompanyLeft(_)
+            | Self::Ticket(_)
+            | Self::Message(_)
+            | Self::ListEntered(_)
+            | Self::ListLeft(_)
+            | Self::Tracked(_)
+            | Self::PageViewed(_)
+            | Self::ScreenViewed(_)
+            | Self::TraitComputed { .. }
+            | Self::Converted(_)
+            | Self::ChurnRisk(_)
+            | Self::Custom(_)
+            | Self::Due(_)
+            | Self::Settled(_) => None,
         }
     }
 }
@@ -82,6 +191,280 @@ impl Kind {
 /// never overwriting a standard one. Times are RFC 3339 text.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+    /// This is everything that the source has: an address or phone number that is not among the event's ids is one that the
+    /// source no longer has. Where false, what is left out is unchanged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
+    /// What the source believes at that time, changed or not. An act of the person is [`Kind::ConsentChanged`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consent: Vec<ConsentChange>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Merged {
+    /// Who has gone into the person of the event. Each is another name for one that may be of either kind, so that all of
+    /// them are meant: a Segment `previousId` is a user id or an anonymous id, and does not say which.
+    pub from: Vec<Identifier>,
+    #[serde(default)]
+    pub profile: Profile,
+}
+
+/// What a human decided; the event names the person by our own id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "settled", rename_all = "snake_case")]
+pub enum Settlement {
+    /// These two are one human, whatever their ids say.
+    Same { with: PersonId },
+    /// This id is not the person's, whoever says so from now on.
+    Disclaimed { id: Identifier },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tag {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    pub name: String,
+}
+
+/// One opt-out or opt-in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsentChange {
+    /// `None`: every channel that there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
+    /// `None`: the whole channel. Else one topic, as the event's source calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<Topic>,
+    pub choice: Choice,
+}
+
+/// One subscription type, topic or category of one tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    /// The tool's own id.
+    pub id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    In,
+    Out,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Company {
+    /// The customer's own id of the company (Intercom `company_id`, Segment `groupId`).
+    pub id: String,
+    /// The source's own id, where it has another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+}
+
+/// How a message travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    Email,
+    Sms,
+    Push,
+    InApp,
+    Whatsapp,
+    Slack,
+    Webhook,
+    /// One that we do not know yet.
+    Other,
+}
+
+impl Channel {
+    pub const KNOWN: [Self; 7] = [Self::Email, Self::Sms, Self::Push, Self::InApp, Self::Whatsapp, Self::Slack, Self::Webhook];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Sms => "sms",
+            Self::Push => "push",
+            Self::InApp => "in_app",
+            Self::Whatsapp => "whatsapp",
+            Self::Slack => "slack",
+            Self::Webhook => "webhook",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    Drafted,
+    Attempted,
+    Deferred,
+    Sent,
+    Delivered,
+    Opened,
+    Clicked,
+    Replied,
+    Converted,
+    Unsubscribed,
+    Bounced,
+    Dropped,
+    Failed,
+    Undeliverable,
+    Spammed,
+    /// One that we do not know yet.
+    Other,
+}
+
+impl Metric {
+    pub const KNOWN: [Self; 15] = [
+        Self::Drafted,
+        Self::Attempted,
+        Self::Deferred,
+        Self::Sent,
+        Self::Delivered,
+        Self::Opened,
+        Self::Clicked,
+        Self::Replied,
+        Self::Converted,
+        Self::Unsubscribed,
+        Self::Bounced,
+        Self::Dropped,
+        Self::Failed,
+        Self::Undeliverable,
+        Self::Spammed,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Drafted => "drafted",
+            Self::Attempted => "attempted",
+            Self::Deferred => "deferred",
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Opened => "opened",
+            Self::Clicked => "clicked",
+            Self::Replied => "replied",
+            Self::Converted => "converted",
+            Self::Unsubscribed => "unsubscribed",
+            Self::Bounced => "bounced",
+            Self::Dropped => "dropped",
+            Self::Failed => "failed",
+            Self::Undeliverable => "undeliverable",
+            Self::Spammed => "spammed",
+            Self::Other => "other",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MessageReport {
+    pub channel: Channel,
+    pub metric: Metric,
+    /// `<object_type>_<metric>` as the source wrote it, where one of the two is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
+    /// A machine opened or clicked, or the source only concluded that somebody did: no human is known to have.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub machine: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery_id: Option<String>,
+    /// What the message was part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Of a click: where to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// Of a failure: why, in the words of the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// What else was told, flat.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    pub kind: ParentKind,
+    /// The source's id of it.
+    pub id: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParentKind {
+    Campaign,
+    Broadcast,
+    Newsletter,
+    Transactional,
+}
+
+impl ParentKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Campaign => "campaign",
+            Self::Broadcast => "broadcast",
+            Self::Newsletter => "newsletter",
+            Self::Transactional => "transactional",
+        }
+    }
+}
+
+/// A set of people that a source keeps: a Customer.io segment, a Segment audience, a step of a Segment journey.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct List {
+    pub kind: ListKind,
+    /// The source's own id.
+    pub id: String,
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListKind {
+    Segment,
+    Audience,
+    JourneyStep,
+}
+
+/// Something done, under a name that the customer chose.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Behaviour {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conversion {
+    pub name: String,
+    /// In units of the currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// ISO 4217.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// The source's id of the event behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_event: Option<String>,
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Risk {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
 }
@@ -112,6 +495,10 @@ impl WakeReason {
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     Intercom,
+    Customerio,
+    Segment,
+    /// Customer.io's data pipelines, which speak Segment's language.
+    Pipelines,
     /// Trefoil itself: something due.
     Trefoil,
 }
@@ -120,6 +507,9 @@ impl Source {
     pub fn name(self) -> &'static str {
         match self {
             Self::Intercom => "intercom",
+            Self::Customerio => "customerio",
+            Self::Segment => "segment",
+            Self::Pipelines => "pipelines",
             Self::Trefoil => "trefoil",
         }
     }
@@ -161,30 +551,42 @@ pub struct Identifier {
     pub value: String,
 }
 
-/// Declared strongest first: resolution goes in this order.
+/// Declared strongest first: resolution goes in this order, unless the operator says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IdKind {
     /// Intercom's own id of a contact: 24 hex digits. A person may have many.
     IntercomId,
+    /// Customer.io's own id of a profile: hex digits, without the `cio_` of its URLs. One a person.
+    CioId,
     /// The customer's own user id. One a person.
     UserId,
     /// Lower case. Several people may claim one address; it binds only while a single one does.
     Email,
+    /// Digits, with a `+` before them where the country is known. Claimed like an address.
+    Phone,
+    /// A browser or device that has not said whose it is (Segment). Claimed like an address.
+    AnonymousId,
 }
 
 impl IdKind {
+    pub const ALL: [Self; 6] = [Self::IntercomId, Self::CioId, Self::UserId, Self::Email, Self::Phone, Self::AnonymousId];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::IntercomId => "intercom",
+            Self::CioId => "cio",
             Self::UserId => "user",
             Self::Email => "email",
+            Self::Phone => "phone",
+            Self::AnonymousId => "anonymous",
         }
     }
 }
 
 impl Identifier {
-    /// `None` when nothing is left after trimming, or the value is longer than any tool allows (320 bytes).
+    /// `None` when nothing is left after trimming, or the value is longer than any tool allows (320 bytes), or cannot be an
+    /// id of this kind.
     pub fn new(kind: IdKind, value: &str) -> Option<Self> {
         let trimmed = value.trim();
         if trimmed.is_empty() || trimmed.len() > 320 {
@@ -194,10 +596,24 @@ impl Identifier {
             // Customer.io compares addresses without regard to case; so does everybody's mail provider in practice.
             IdKind::Email if !trimmed.contains('@') => return None,
             IdKind::Email => trimmed.to_lowercase(),
-            IdKind::IntercomId | IdKind::UserId => trimmed.to_owned(),
+            IdKind::Phone => phone(trimmed)?,
+            // In URLs and in older events it has its prefix.
+            IdKind::CioId => trimmed.strip_prefix("cio_").unwrap_or(trimmed).to_owned(),
+            IdKind::IntercomId | IdKind::UserId | IdKind::AnonymousId => trimmed.to_owned(),
         };
         Some(Self { kind, value })
     }
+}
+
+/// Only what tells two numbers apart. E.164 has at most 15 digits; below 7 it is an extension or a short code, which many
+/// have.
+fn phone(text: &str) -> Option<String> {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let international = text.starts_with('+') || text.starts_with("00");
+    let digits = if text.starts_with("00") { digits.strip_prefix("00").unwrap_or(&digits).to_owned() } else { digits };
+    let separators = |c: char| c.is_ascii_digit() || matches!(c, '+' | ' ' | '-' | '.' | '(' | ')' | '/' | '\u{a0}');
+    let fits = (7..=15).contains(&digits.len()) && text.chars().all(separators);
+    fits.then(|| if international { format!("+{digits}") } else { digits })
 }
 
 /// Derives the id of an event from what the source calls it. `parts` must not change between redeliveries.

@@ -2,7 +2,7 @@
 //! the evidence kept of each edge, which is the first that was seen.
 
 use crate::config::{Config, WindowTrigger};
-use crate::event::{Event, Kind};
+use crate::event::{Event, Kind, Source};
 use crate::facet;
 use crate::person::{Csat, Person};
 use crate::tickets::{Shown, Sighting, State, Status, Ticket, TicketFact, TicketReport};
@@ -41,7 +41,9 @@ impl Folded {
 /// Folds one event. `ticket_deleted_at`: the ticket that the event names is known to have been deleted then.
 pub fn fold(person: &mut Person, event: &Event, ticket_deleted_at: Option<Timestamp>, config: &Config, now: Timestamp) -> Folded {
     let folded = match &event.kind {
-        Kind::PersonCreated(_) | Kind::PersonUpdated(_) | Kind::PersonSignedUp(_) | Kind::PersonIdentified(_) | Kind::PersonNotFound => {
+        Kind::PersonCreated(_) | Kind::PersonUpdated(_) | Kind::PersonSignedUp(_) | Kind::PersonIdentified(_) | Kind::PersonNotFound
+            if event.source == Source::Intercom =>
+        {
             // A whole contact is as good as an answer to a question about it. The time is moved rarely, so that the next
             // one is no change.
             if person.may_be_looked_up(event.received_at) {
@@ -50,7 +52,7 @@ pub fn fold(person: &mut Person, event: &Event, ticket_deleted_at: Option<Timest
             Folded::Taken
         }
         Kind::Ticket(report) => fold_ticket(person, event, report, ticket_deleted_at, config),
-        Kind::Due(_) => Folded::Taken,
+        _ => Folded::Taken,
     };
     prune(person, config, now);
     folded

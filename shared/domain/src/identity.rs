@@ -38,8 +38,13 @@ impl Conflict {
         match self {
             Self::Contradiction(IdKind::UserId) => "user_id_contradicts",
             Self::Contradiction(IdKind::IntercomId) => "intercom_id_contradicts",
+            Self::Contradiction(IdKind::CioId) => "cio_id_contradicts",
             Self::Contradiction(IdKind::Email) => "email_contradicts",
-            Self::Ambiguous(_) => "email_ambiguous",
+            Self::Contradiction(IdKind::Phone) => "phone_contradicts",
+            Self::Contradiction(IdKind::AnonymousId) => "anonymous_id_contradicts",
+            Self::Ambiguous(IdKind::Phone) => "phone_ambiguous",
+            Self::Ambiguous(IdKind::AnonymousId) => "anonymous_id_ambiguous",
+            Self::Ambiguous(IdKind::Email | IdKind::IntercomId | IdKind::CioId | IdKind::UserId) => "email_ambiguous",
         }
     }
 }
@@ -70,13 +75,14 @@ pub fn resolve(workspace: &Workspace, ids: &[Identifier], found: &Found) -> Reso
                     conflicts.push(Conflict::Contradiction(id.kind));
                 }
             }
-            (IdKind::IntercomId | IdKind::UserId, [holder, ..]) | (IdKind::Email, [holder]) => {
+            (IdKind::IntercomId | IdKind::CioId | IdKind::UserId, [holder, ..])
+            | (IdKind::Email | IdKind::Phone | IdKind::AnonymousId, [holder]) => {
                 if group.contains(holder) {
                     hold.push((*id).clone());
                 } else if group.may_include(holder, own_user_id) {
                     group.include(holder);
                     hold.push((*id).clone());
-                } else if id.kind == IdKind::Email {
+                } else if matches!(id.kind, IdKind::Email | IdKind::Phone | IdKind::AnonymousId) {
                     // Both claim it from now on, and neither is matched by it.
                     hold.push((*id).clone());
                     conflicts.push(Conflict::Ambiguous(id.kind));
@@ -84,7 +90,7 @@ pub fn resolve(workspace: &Workspace, ids: &[Identifier], found: &Found) -> Reso
                     conflicts.push(Conflict::Contradiction(id.kind));
                 }
             }
-            (IdKind::Email, [_, _, ..]) => {
+            (IdKind::Email | IdKind::Phone | IdKind::AnonymousId, [_, _, ..]) => {
                 if holders.iter().any(|h| group.contains(h)) || claimed_by.len() < CLAIMANTS_KEPT {
                     hold.push((*id).clone());
                 }

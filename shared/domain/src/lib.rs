@@ -18,3 +18,4 @@ pub mod rules;
 pub mod steps;
 pub mod tickets;
 pub mod time;
+pub mod wanted;

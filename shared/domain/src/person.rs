@@ -126,9 +126,9 @@ impl Person {
         let seen = self.ids.entry(id.kind).or_default().entry(id.value.clone()).or_insert(at);
         *seen = match id.kind {
             // Addresses change: the one that was seen last is the one to write to.
-            IdKind::Email => at.max(*seen),
+            IdKind::Email | IdKind::Phone | IdKind::CioId => at.max(*seen),
             // These are never chosen among by time; the first sighting is a write less for every later one.
-            IdKind::IntercomId | IdKind::UserId => at.min(*seen),
+            IdKind::IntercomId | IdKind::UserId | IdKind::AnonymousId => at.min(*seen),
         };
     }
 

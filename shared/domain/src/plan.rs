@@ -1,7 +1,7 @@
 //! What follows from an event, once it has been folded: pure, and the same again whenever the event is seen again.
 
-use crate::config::{Config, Trigger};
-use crate::event::{Event, IdKind, Kind, WakeReason, action_id};
+use crate::config::{Config, Trigger, What};
+use crate::event::{Choice, Event, IdKind, Kind, ListKind, WakeReason, action_id};
 use crate::facet::{self, Summary};
 use crate::fold::Folded;
 use crate::job::{CustomerioAction, CustomerioVerb, Job, LookUp, Work};
@@ -108,14 +108,48 @@ fn actions(
 
 /// What the event is reason for: edges of which it is the evidence, and what it reports as such.
 fn causes<'a>(event: &'a Event, person: &'a Person, config: &Config, skipped: &mut Vec<(String, String)>) -> Vec<Cause<'a>> {
-    let plain = |trigger| Cause { trigger, at: event.occurred_at, ticket: None, edge: None };
-    match &event.kind {
-        Kind::PersonCreated(_) => vec![plain(Trigger::PersonCreated)],
-        Kind::PersonUpdated(_) => vec![plain(Trigger::PersonUpdated)],
-        Kind::PersonSignedUp(_) => vec![plain(Trigger::PersonSignedUp)],
-        // Answers to our own questions release what waited; they are no news of their own.
-        Kind::PersonIdentified(_) | Kind::PersonNotFound | Kind::Due(_) => Vec::new(),
-        Kind::Ticket(report) => ticket_causes(event, report, person, config, skipped),
+    if let Kind::Ticket(report) = &event.kind {
+        return ticket_causes(event, report, person, config, skipped);
+    }
+    let trigger = |what| Trigger { source: event.source, what };
+    facts(&event.kind).into_iter().map(|what| Cause { trigger: trigger(what), at: event.occurred_at, ticket: None, edge: None }).collect()
+}
+
+/// What a route may hang on, of an event that is not about a ticket.
+pub(crate) fn facts(kind: &Kind) -> Vec<What> {
+    match kind {
+        Kind::PersonCreated(_) => vec![What::PersonCreated],
+        Kind::PersonUpdated(_) => vec![What::PersonUpdated],
+        Kind::PersonSignedUp(_) => vec![What::PersonSignedUp],
+        Kind::PersonMerged(_) => vec![What::PersonMerged],
+        Kind::PersonDeleted => vec![What::PersonDeleted],
+        Kind::PersonArchived => vec![What::PersonArchived],
+        Kind::PersonRestored => vec![What::PersonRestored],
+        Kind::PersonTagged(_) => vec![What::PersonTagged],
+        Kind::PersonUntagged(_) => vec![What::PersonUntagged],
+        Kind::ConsentChanged(changes) => {
+            let of = |choice, what| changes.iter().any(|change| change.choice == choice).then_some(what);
+            [of(Choice::Out, What::PersonUnsubscribed), of(Choice::In, What::PersonSubscribed)].into_iter().flatten().collect()
+        }
+        Kind::CompanyUpdated(_) => vec![What::CompanyUpdated],
+        Kind::CompanyDeleted(_) => vec![What::CompanyDeleted],
+        Kind::CompanyJoined(_) => vec![What::CompanyJoined],
+        Kind::CompanyLeft(_) => vec![What::CompanyLeft],
+        Kind::Message(report) => vec![What::Message(report.channel, report.metric)],
+        Kind::ListEntered(list) if list.kind == ListKind::JourneyStep => vec![What::JourneyStepReached],
+        Kind::ListEntered(_) => vec![What::ListEntered],
+        // One does not un-reach a step.
+        Kind::ListLeft(list) if list.kind == ListKind::JourneyStep => Vec::new(),
+        Kind::ListLeft(_) => vec![What::ListLeft],
+        Kind::Tracked(_) => vec![What::EventTracked],
+        Kind::PageViewed(_) => vec![What::PageViewed],
+        Kind::ScreenViewed(_) => vec![What::ScreenViewed],
+        Kind::TraitComputed { .. } => vec![What::TraitComputed],
+        Kind::Converted(_) => vec![What::Converted],
+        Kind::ChurnRisk(_) => vec![What::ChurnRisk],
+        Kind::Custom(_) => vec![What::Custom],
+        // Answers to our own questions release what waited; they are no news of their own. Nor is what a human settled.
+        Kind::PersonIdentified(_) | Kind::PersonNotFound | Kind::Due(_) | Kind::Settled(_) | Kind::Ticket(_) => Vec::new(),
     }
 }
 
@@ -131,19 +165,21 @@ fn ticket_causes<'a>(
         .edges_proved_by(&event.id)
         .into_iter()
         .map(|(kind, episode, Edge { at, .. })| {
-            let trigger = match kind {
-                EdgeKind::Opened => Trigger::TicketOpened,
-                EdgeKind::Reopened => Trigger::TicketReopened,
-                EdgeKind::Resolved => Trigger::TicketResolved,
+            let what = match kind {
+                EdgeKind::Opened => What::TicketOpened,
+                EdgeKind::Reopened => What::TicketReopened,
+                EdgeKind::Resolved => What::TicketResolved,
             };
+            let trigger = Trigger { source: event.source, what };
             Cause { trigger, at: *at, ticket: Some(&report.ticket), edge: Some((kind, episode)) }
         })
         .collect();
-    if let Some(trigger) = fact_trigger(&report.fact) {
+    if let Some(what) = fact_of(&report.fact) {
+        let trigger = Trigger { source: event.source, what };
         if ticket.counts(&config.tickets.count) {
             causes.push(Cause { trigger, at: event.occurred_at, ticket: Some(&report.ticket), edge: None });
         } else {
-            skipped.push((trigger.as_str().to_owned(), "ticket_does_not_count".to_owned()));
+            skipped.push((trigger.to_string(), "ticket_does_not_count".to_owned()));
         }
     }
     causes
@@ -151,14 +187,14 @@ fn ticket_causes<'a>(
 
 /// Facts that are news as such. Openings and closings are not among them: those are edges of the state, however many
 /// notifications tell of one.
-fn fact_trigger(fact: &TicketFact) -> Option<Trigger> {
+fn fact_of(fact: &TicketFact) -> Option<What> {
     match fact {
-        TicketFact::Replied { .. } => Some(Trigger::TicketReplied),
-        TicketFact::Snoozed => Some(Trigger::TicketSnoozed),
-        TicketFact::Prioritised => Some(Trigger::TicketPrioritised),
-        TicketFact::Tagged { .. } => Some(Trigger::TicketTagged),
-        TicketFact::Rated { .. } => Some(Trigger::TicketRated),
-        TicketFact::Deleted => Some(Trigger::TicketDeleted),
+        TicketFact::Replied { .. } => Some(What::TicketReplied),
+        TicketFact::Snoozed => Some(What::TicketSnoozed),
+        TicketFact::Prioritised => Some(What::TicketPrioritised),
+        TicketFact::Tagged { .. } => Some(What::TicketTagged),
+        TicketFact::Rated { .. } => Some(What::TicketRated),
+        TicketFact::Deleted => Some(What::TicketDeleted),
         TicketFact::Opened
         | TicketFact::Closed
         | TicketFact::Reopened
@@ -180,9 +216,9 @@ fn action(event: &Event, person: &Person, cause: &Cause<'_>, route: &str, index:
         }
         // An event that names nobody may concern several people.
         (Some(_) | None, Some(_) | None) if event.ids.is_empty() => {
-            action_id(&["event", event.id.as_str(), person.id.as_str(), cause.trigger.as_str(), route, &index])
+            action_id(&["event", event.id.as_str(), person.id.as_str(), &cause.trigger.to_string(), route, &index])
         }
-        (Some(_) | None, Some(_) | None) => action_id(&["event", event.id.as_str(), cause.trigger.as_str(), route, &index]),
+        (Some(_) | None, Some(_) | None) => action_id(&["event", event.id.as_str(), &cause.trigger.to_string(), route, &index]),
     };
     CustomerioAction { id, route: route.to_owned(), occurred_at: cause.at, what }
 }
@@ -219,6 +255,9 @@ fn person_view<'a>(person: &'a Person, summary: &Summary, now: Timestamp) -> Per
         id: person.id.as_str(),
         user_id: person.id_of(IdKind::UserId),
         email: person.id_of(IdKind::Email),
+        phone: person.id_of(IdKind::Phone),
+        cio_id: person.id_of(IdKind::CioId),
+        unsubscribed: false,
         has_open_ticket: summary.has_open_ticket(),
         open_ticket_count: summary.open,
         open_ticket_priority: summary.hottest.map(|p| p.as_str()),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use trefoil_domain::config::{self, EMBEDDED, Trigger};
+use trefoil_domain::config::{self, EMBEDDED, Trigger, What};
 use trefoil_domain::event::{Attributes, Event, Kind, Profile, Source, Workspace, event_id};
 use trefoil_domain::job::CustomerioVerb;
 use trefoil_domain::rules::{Decision, PersonView, Rendered, Routes, Scope, TicketView};
@@ -41,6 +41,9 @@ fn person() -> PersonView<'static> {
         id: "p1",
         user_id: Some("user-1"),
         email: None,
+        phone: None,
+        cio_id: None,
+        unsubscribed: false,
         has_open_ticket: true,
         open_ticket_count: 2,
         open_ticket_priority: Some("high"),
@@ -80,7 +83,7 @@ fn tagged(lines: &str, values: Value) -> Decision {
     );
     let (_, routes) = config::check("test.yaml", &text).unwrap_or_else(|problems| panic!("{problems}"));
     let event = ticket_event(TicketFact::Tagged { tag: "vip".to_owned() }, values);
-    decide_all(&routes, Trigger::TicketTagged, &event).pop().expect("one route")
+    decide_all(&routes, Trigger::intercom(What::TicketTagged), &event).pop().expect("one route")
 }
 
 fn when(condition: &str, values: Value) -> Decision {
@@ -109,16 +112,26 @@ fn the_shipped_routes() {
     let (_, routes) = config::check(config::FILE_NAME, EMBEDDED).unwrap_or_else(|problems| panic!("{problems}"));
     let cases = [
         // No priority is known, so none is sent.
-        (Trigger::TicketOpened, TicketFact::Opened, "support_ticket_opened", json!({"ticket_id": "215468", "category": "conversation"})),
         (
-            Trigger::TicketTagged,
+            Trigger::intercom(What::TicketOpened),
+            TicketFact::Opened,
+            "support_ticket_opened",
+            json!({"ticket_id": "215468", "category": "conversation"}),
+        ),
+        (
+            Trigger::intercom(What::TicketTagged),
             TicketFact::Tagged { tag: "churn-risk".to_owned() },
             "support_tag_applied",
             json!({"tag_name": "churn-risk", "ticket_id": "215468"}),
         ),
-        (Trigger::TicketRated, TicketFact::Rated { score: 2 }, "csat_score_submitted", json!({"score": 2, "ticket_id": "215468"})),
         (
-            Trigger::TicketResolved,
+            Trigger::intercom(What::TicketRated),
+            TicketFact::Rated { score: 2 },
+            "csat_score_submitted",
+            json!({"score": 2, "ticket_id": "215468"}),
+        ),
+        (
+            Trigger::intercom(What::TicketResolved),
             TicketFact::Closed,
             "support_ticket_resolved",
             json!({"resolution_time_hrs": 5.26, "ticket_id": "215468"}),
@@ -128,9 +141,12 @@ fn the_shipped_routes() {
         assert_eq!(decide_all(&routes, on, &ticket_event(fact, json!({}))), took(name, properties));
     }
     let profile = attributes(json!({"plan": "pro", "mrr": 49.5, "signed_up_at": null, "name": "Ann"}));
-    let created = event(Kind::PersonCreated(Profile { attributes: profile }));
-    assert_eq!(decide_all(&routes, Trigger::PersonCreated, &created), took("intercom_user_synced", json!({"plan": "pro", "mrr": 49.5})));
-    assert_eq!(decide_all(&routes, Trigger::PersonUpdated, &created), vec![]);
+    let created = event(Kind::PersonCreated(Profile { attributes: profile, ..Profile::default() }));
+    assert_eq!(
+        decide_all(&routes, Trigger::intercom(What::PersonCreated), &created),
+        took("intercom_user_synced", json!({"plan": "pro", "mrr": 49.5}))
+    );
+    assert_eq!(decide_all(&routes, Trigger::intercom(What::PersonUpdated), &created), vec![]);
 }
 
 #[test]
@@ -173,9 +189,9 @@ fn score_and_author_are_there_on_their_own_events() {
         \x20 - { name: b, on: intercom.ticket.replied, when: event.replied_by == \"teammate\", do: [ customerio.track_event: { name: b } ] }\n";
     let (_, routes) = config::check("test.yaml", text).unwrap_or_else(|problems| panic!("{problems}"));
     let skipped = vec![Decision::Skip("when_false".to_owned())];
-    let rated = |score| decide_all(&routes, Trigger::TicketRated, &ticket_event(TicketFact::Rated { score }, json!({})));
+    let rated = |score| decide_all(&routes, Trigger::intercom(What::TicketRated), &ticket_event(TicketFact::Rated { score }, json!({})));
     assert_eq!((rated(2), rated(3)), (took("a", json!({})), skipped.clone()));
-    let replied = |by| decide_all(&routes, Trigger::TicketReplied, &ticket_event(TicketFact::Replied { by }, json!({})));
+    let replied = |by| decide_all(&routes, Trigger::intercom(What::TicketReplied), &ticket_event(TicketFact::Replied { by }, json!({})));
     assert_eq!(
         (replied(Author::Teammate), replied(Author::Bot), replied(Author::Customer)),
         (took("b", json!({})), skipped.clone(), skipped)
@@ -309,7 +325,7 @@ fn a_ticket_that_is_not_given_is_empty() {
     let (_, routes) = config::check("test.yaml", text).unwrap_or_else(|problems| panic!("{problems}"));
     let (event, person) = (ticket_event(TicketFact::Opened, json!({})), person());
     let scope = Scope::new(&event, &person, None, NOW);
-    let decisions: Vec<_> = routes.on(Trigger::TicketOpened).map(|route| route.decide(&scope)).collect();
+    let decisions: Vec<_> = routes.on(Trigger::intercom(What::TicketOpened)).map(|route| route.decide(&scope)).collect();
     assert_eq!(decisions, took("a", json!({})));
 }
 

@@ -101,7 +101,10 @@ fn identifiers(profile: &ProfileRef) -> Result<Identifiers<'_>, Outcome> {
         ProfileRef::Own(cio_id) => Ok(Identifiers::CioId(cio_id.strip_prefix("cio_").unwrap_or(cio_id))),
         ProfileRef::By(IdKind::UserId, id) => Ok(Identifiers::Id(id)),
         ProfileRef::By(IdKind::Email, email) => Ok(Identifiers::Email(email)),
-        ProfileRef::By(IdKind::IntercomId, _) => Err(Outcome::rejected("no_customerio_identifier", "")),
+        ProfileRef::By(IdKind::CioId, cio_id) => Ok(Identifiers::CioId(cio_id)),
+        ProfileRef::By(IdKind::IntercomId | IdKind::Phone | IdKind::AnonymousId, _) => {
+            Err(Outcome::rejected("no_customerio_identifier", ""))
+        }
     }
 }
 

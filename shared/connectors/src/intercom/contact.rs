@@ -59,7 +59,7 @@ pub(super) fn profile(contact: &Contact<'_>) -> Profile {
         .map(|(name, value)| (name.clone(), shortened(value)));
     let mut attributes: Attributes = custom.collect();
     attributes.extend(standard.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-    Profile { attributes }
+    Profile { attributes, ..Profile::default() }
 }
 
 fn shortened(value: &Value) -> Value {

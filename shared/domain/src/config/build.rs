@@ -5,7 +5,7 @@
 use super::problems::{Problem, quoted, suggestion};
 use super::routes;
 use super::yaml::{Entry, Node, Position, Text, Value, join};
-use super::{Config, CustomerioConfig, FacetNames, Tickets, Window, WindowTrigger};
+use super::{Config, ConsentConfig, CustomerioConfig, FacetNames, IdentityConfig, Tickets, Window, WindowTrigger};
 use crate::event::IdKind;
 use crate::tickets::{Audience, Counting, Priority, StartedBy};
 use crate::time::Span;
@@ -33,8 +33,14 @@ const RESERVED_ATTRIBUTES: [&str; 12] = [
 /// called wrong as well; with problems reported, the result goes nowhere.
 pub(super) fn config(root: &Node, problems: &mut Vec<Problem>) -> Config {
     let mut build = Build { problems };
-    let mut config =
-        Config { tickets: Tickets::default(), suppress: Vec::new(), customerio: CustomerioConfig::default(), routes: Vec::new() };
+    let mut config = Config {
+        tickets: Tickets::default(),
+        suppress: Vec::new(),
+        customerio: CustomerioConfig::default(),
+        identity: IdentityConfig::default(),
+        consent: ConsentConfig::default(),
+        routes: Vec::new(),
+    };
     if root.value == Value::Null {
         build.say(root.at, "", "the file is empty; begin with `version: 1`");
         return config;

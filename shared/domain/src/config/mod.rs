@@ -7,14 +7,16 @@
 mod build;
 mod problems;
 mod routes;
+mod trigger;
 mod yaml;
 
 pub use crate::rules::check;
 pub use problems::{Problem, Problems};
 pub(crate) use problems::{nearest, quoted, suggestion};
 pub(crate) use routes::MAX_EVENT_NAME_BYTES;
+pub use trigger::{Trigger, What};
 
-use crate::event::IdKind;
+use crate::event::{IdKind, Source};
 use crate::tickets::{Counting, Priority};
 use crate::time::Span;
 
@@ -62,6 +64,8 @@ pub struct Config {
     /// In the order of the file.
     pub suppress: Vec<Window>,
     pub customerio: CustomerioConfig,
+    pub identity: IdentityConfig,
+    pub consent: ConsentConfig,
     /// In the order of the file.
     pub routes: Vec<Route>,
 }
@@ -72,6 +76,39 @@ pub struct Tickets {
     pub count: Counting,
     /// The conversation or ticket attribute that names the category, where there is no ticket type.
     pub category_from: Option<String>,
+}
+
+/// By which of the ids that the tools share a person is recognised, beside the ids that a tool has of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityConfig {
+    /// Strongest first: where two of them name two people, the earlier one decides. What is left out is never matched by.
+    pub match_by: Vec<IdKind>,
+}
+
+impl IdentityConfig {
+    /// Place in the order of strength; `None`: never matched by. A tool's own ids come before all others.
+    pub fn strength(&self, kind: IdKind) -> Option<usize> {
+        match kind {
+            IdKind::IntercomId => Some(0),
+            IdKind::CioId => Some(1),
+            IdKind::UserId | IdKind::Email | IdKind::Phone | IdKind::AnonymousId => {
+                self.match_by.iter().position(|other| *other == kind).map(|place| place + 2)
+            }
+        }
+    }
+}
+
+impl Default for IdentityConfig {
+    fn default() -> Self {
+        Self { match_by: vec![IdKind::UserId, IdKind::Email, IdKind::Phone, IdKind::AnonymousId] }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsentConfig {
+    /// Facts by which a person opts in again for every tool: `<source>.person.subscribed`. Elsewhere an opt-in holds for the
+    /// tool alone in which it happened, and an opt-out for all.
+    pub explicit_opt_ins: Vec<Source>,
 }
 
 /// A suppression window `suppress_<name>_until`.
@@ -142,6 +179,8 @@ pub struct Route {
     /// Unique in the file.
     pub name: String,
     pub on: Trigger,
+    /// Only what the source reports under one of these names; empty: under any.
+    pub named: Vec<String>,
     pub when: Option<Expression>,
     pub actions: Vec<ActionTemplate>,
 }
@@ -177,72 +216,4 @@ pub enum Template {
 pub enum TemplatePart {
     Text(String),
     Expression(Expression),
-}
-
-/// What a route can hang on. Edges of a ticket's life come from the folded state, not from a webhook's topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Trigger {
-    TicketOpened,
-    TicketReopened,
-    TicketResolved,
-    TicketReplied,
-    TicketSnoozed,
-    TicketPrioritised,
-    TicketTagged,
-    TicketRated,
-    TicketDeleted,
-    PersonCreated,
-    PersonUpdated,
-    PersonSignedUp,
-}
-
-impl Trigger {
-    pub const ALL: [Self; 12] = [
-        Self::TicketOpened,
-        Self::TicketReopened,
-        Self::TicketResolved,
-        Self::TicketReplied,
-        Self::TicketSnoozed,
-        Self::TicketPrioritised,
-        Self::TicketTagged,
-        Self::TicketRated,
-        Self::TicketDeleted,
-        Self::PersonCreated,
-        Self::PersonUpdated,
-        Self::PersonSignedUp,
-    ];
-
-    /// Expressions of such a route may speak of `ticket`.
-    pub fn is_about_a_ticket(self) -> bool {
-        match self {
-            Self::TicketOpened
-            | Self::TicketReopened
-            | Self::TicketResolved
-            | Self::TicketReplied
-            | Self::TicketSnoozed
-            | Self::TicketPrioritised
-            | Self::TicketTagged
-            | Self::TicketRated
-            | Self::TicketDeleted => true,
-            Self::PersonCreated | Self::PersonUpdated | Self::PersonSignedUp => false,
-        }
-    }
-
-    /// As it stands in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::TicketOpened => "intercom.ticket.opened",
-            Self::TicketReopened => "intercom.ticket.reopened",
-            Self::TicketResolved => "intercom.ticket.resolved",
-            Self::TicketReplied => "intercom.ticket.replied",
-            Self::TicketSnoozed => "intercom.ticket.snoozed",
-            Self::TicketPrioritised => "intercom.ticket.prioritised",
-            Self::TicketTagged => "intercom.ticket.tagged",
-            Self::TicketRated => "intercom.ticket.rated",
-            Self::TicketDeleted => "intercom.ticket.deleted",
-            Self::PersonCreated => "intercom.person.created",
-            Self::PersonUpdated => "intercom.person.updated",
-            Self::PersonSignedUp => "intercom.person.signed_up",
-        }
-    }
 }

@@ -9,6 +9,8 @@ use super::{ActionTemplate, Expression, Route, Template, TemplatePart, Trigger};
 pub(crate) const MAX_EVENT_NAME_BYTES: usize = 100;
 /// Customer.io takes these keys of an event as overrides of a campaign's own settings.
 const RESERVED_PROPERTIES: [&str; 3] = ["recipient", "from_address", "reply_to"];
+/// An event, for messages.
+const EXAMPLE: &str = "intercom.ticket.opened";
 const ACTIONS: [&str; 1] = ["customerio.track_event"];
 
 pub(super) fn routes(build: &mut Build<'_>, node: &Node, path: &str) -> Vec<Route> {
@@ -23,13 +25,13 @@ pub(super) fn routes(build: &mut Build<'_>, node: &Node, path: &str) -> Vec<Rout
 fn route<'n>(build: &mut Build<'_>, node: &'n Node, path: &str, names: &mut Vec<(&'n str, usize)>) -> Option<Route> {
     let fields = build.mapping(node, path, &["name", "on", "when", "do"])?;
     let name = name(build, &fields, names);
-    let on = fields.require(build, "on", &format!("say on which event, such as `on: {}`", Trigger::TicketOpened.as_str()));
+    let on = fields.require(build, "on", &format!("say on which event, such as `on: {EXAMPLE}`"));
     let on = on.and_then(|(node, path)| trigger(build, node, &path));
     let when = fields.get("when").and_then(|(node, path)| condition(build, node, path));
     let actions = fields.require(build, "do", "a route without an action does nothing; add `do:` with an action, or remove the route");
     let actions = actions.map(|(node, path)| actions_of(build, node, &path));
     // Without an event nothing can be said about the expressions.
-    Some(Route { name: name.unwrap_or_default(), on: on?, when, actions: actions.unwrap_or_default() })
+    Some(Route { name: name.unwrap_or_default(), on: on?, named: Vec::new(), when, actions: actions.unwrap_or_default() })
 }
 
 fn name<'n>(build: &mut Build<'_>, fields: &Fields<'n>, names: &mut Vec<(&'n str, usize)>) -> Option<String> {
@@ -45,11 +47,10 @@ fn name<'n>(build: &mut Build<'_>, fields: &Fields<'n>, names: &mut Vec<(&'n str
 }
 
 fn trigger(build: &mut Build<'_>, node: &Node, path: &str) -> Option<Trigger> {
-    let known = || Trigger::ALL.into_iter().map(Trigger::as_str);
-    let text = &build.text(node, path, &format!("one event such as `{}`", Trigger::TicketOpened.as_str()))?.text;
-    let found = Trigger::ALL.into_iter().find(|trigger| trigger.as_str() == text);
+    let text = &build.text(node, path, &format!("one event such as `{EXAMPLE}`"))?.text;
+    let found = Trigger::all().find(|(_, name)| name == text).map(|(trigger, _)| trigger);
     if found.is_none() {
-        build.say(node.at, path, format!("no event is named {}{}", quoted(text), suggestion(text, known())));
+        build.say(node.at, path, format!("no event is named {}{}", quoted(text), suggestion(text, Trigger::all().map(|(_, name)| name))));
     }
     found
 }

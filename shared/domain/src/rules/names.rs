@@ -1,7 +1,7 @@
 //! What an expression may speak of, checked before it ever runs: names, functions, and what can be told of types.
 
 use super::{LANGUAGE, is_absence};
-use crate::config::{Config, Expression, Trigger, nearest, quoted, suggestion};
+use crate::config::{Config, Expression, Trigger, What, nearest, quoted, suggestion};
 use crate::tickets::Priority;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, ParseErrors, Program, Value};
@@ -45,24 +45,47 @@ impl Type {
 
 pub(super) const VARIABLES: [&str; 4] = ["event", "person", "ticket", "now"];
 
-/// Variable, field, type, and the trigger that alone has it.
-pub(super) const FIELDS: [(&str, &str, Type, Option<Trigger>); 23] = [
+/// Which facts have a field; `None`: all.
+type Only = Option<fn(What) -> bool>;
+
+/// Variable, field, type, and the facts that alone have it.
+pub(super) const FIELDS: [(&str, &str, Type, Only); 43] = [
     ("event", "id", Type::Text, None),
     ("event", "source", Type::Text, None),
     ("event", "kind", Type::Text, None),
     ("event", "occurred_at", Type::Number, None),
     ("event", "attributes", Type::Map, None),
-    ("event", "tag", Type::Text, Some(Trigger::TicketTagged)),
-    ("event", "score", Type::Number, Some(Trigger::TicketRated)),
-    ("event", "replied_by", Type::Text, Some(Trigger::TicketReplied)),
+    ("event", "tag", Type::Text, Some(|what| matches!(what, What::TicketTagged | What::PersonTagged | What::PersonUntagged))),
+    ("event", "score", Type::Number, Some(|what| matches!(what, What::TicketRated))),
+    ("event", "replied_by", Type::Text, Some(|what| matches!(what, What::TicketReplied))),
+    ("event", "name", Type::Text, Some(has_name)),
+    ("event", "channel", Type::Text, Some(|what| is_message(what) || is_consent(what))),
+    ("event", "topic", Type::Text, Some(is_consent)),
+    ("event", "metric", Type::Text, Some(is_message)),
+    ("event", "machine", Type::Bool, Some(is_message)),
+    ("event", "delivery_id", Type::Text, Some(is_message)),
+    ("event", "campaign_kind", Type::Text, Some(is_message)),
+    ("event", "campaign_id", Type::Text, Some(is_message)),
+    ("event", "subject", Type::Text, Some(is_message)),
+    ("event", "link", Type::Text, Some(is_message)),
+    ("event", "failure", Type::Text, Some(is_message)),
+    ("event", "list_id", Type::Text, Some(is_list)),
+    ("event", "list_name", Type::Text, Some(is_list)),
+    ("event", "company_id", Type::Text, Some(is_company)),
+    ("event", "value", Type::Unknown, Some(|what| matches!(what, What::Converted | What::TraitComputed))),
+    ("event", "currency", Type::Text, Some(|what| matches!(what, What::Converted))),
+    ("event", "reason", Type::Text, Some(|what| matches!(what, What::ChurnRisk))),
     ("person", "id", Type::Text, None),
     ("person", "user_id", Type::Text, None),
     ("person", "email", Type::Text, None),
+    ("person", "phone", Type::Text, None),
+    ("person", "cio_id", Type::Text, None),
     ("person", "has_open_ticket", Type::Bool, None),
     ("person", "open_ticket_count", Type::Number, None),
     ("person", "open_ticket_priority", Type::Text, None),
     ("person", "last_csat_score", Type::Number, None),
     ("person", "suppressed", Type::Map, None),
+    ("person", "unsubscribed", Type::Bool, None),
     ("ticket", "id", Type::Text, None),
     ("ticket", "priority", Type::Text, None),
     ("ticket", "category", Type::Text, None),
@@ -71,6 +94,27 @@ pub(super) const FIELDS: [(&str, &str, Type, Option<Trigger>); 23] = [
     ("ticket", "resolution_time_hrs", Type::Number, None),
     ("ticket", "episode", Type::Number, None),
 ];
+
+fn is_message(what: What) -> bool {
+    matches!(what, What::Message(..))
+}
+
+fn is_consent(what: What) -> bool {
+    matches!(what, What::PersonUnsubscribed | What::PersonSubscribed)
+}
+
+fn is_list(what: What) -> bool {
+    matches!(what, What::ListEntered | What::ListLeft | What::JourneyStepReached)
+}
+
+fn is_company(what: What) -> bool {
+    matches!(what, What::CompanyUpdated | What::CompanyDeleted | What::CompanyJoined | What::CompanyLeft)
+}
+
+/// What a source reports under a name of its own: these may be narrowed down by `named:` too.
+fn has_name(what: What) -> bool {
+    matches!(what, What::EventTracked | What::PageViewed | What::ScreenViewed | What::TraitComputed | What::Converted | What::Custom)
+}
 
 /// Name, called on a value (`a.f(b)`), arguments, type of the result, example.
 const FUNCTIONS: [(&str, bool, usize, Type, &str); 12] = [
@@ -229,7 +273,7 @@ impl Reader<'_> {
                 Type::Unknown
             }
             ("ticket", _) if !self.on.is_about_a_ticket() => {
-                self.say(format!("`ticket` is only there on events of tickets; this route is on `{}`", self.on.as_str()));
+                self.say(format!("`ticket` is only there on events of tickets; this route is on `{}`", self.on));
                 Type::Unknown
             }
             ("event" | "person" | "ticket", []) => {
@@ -251,7 +295,7 @@ impl Reader<'_> {
         let on = self.on;
         FIELDS
             .into_iter()
-            .filter(move |(owner, _, _, only)| *owner == variable && only.is_none_or(|only| only == on))
+            .filter(move |(owner, _, _, only)| *owner == variable && only.is_none_or(|has| has(on.what)))
             .map(|(owner, field, ..)| format!("{owner}.{field}"))
     }
 
@@ -265,8 +309,13 @@ impl Reader<'_> {
             self.say(format!("unknown field {}{hint}", quoted(&full)));
             return Type::Unknown;
         };
-        if let Some(only) = only.filter(|only| *only != self.on) {
-            let message = format!("`{full}` is only there on `{}`; this route is on `{}`", only.as_str(), self.on.as_str());
+        if let Some(has) = only.filter(|has| !has(self.on.what)) {
+            let mut names = Trigger::all().filter(|(trigger, _)| has(trigger.what)).map(|(_, name)| format!("`{name}`"));
+            let mut first: Vec<String> = names.by_ref().take(4).collect();
+            if names.next().is_some() {
+                first.push("…".to_owned());
+            }
+            let message = format!("`{full}` is only there on {}; this route is on `{}`", first.join(", "), self.on);
             self.say(message);
             return Type::Unknown;
         }

@@ -3,7 +3,7 @@
 //! All points in time are unix seconds. Where there is nothing, a field is null; an attribute that the source gave as null
 //! is taken as not given, so that `has(event.attributes.plan)` means "there is a plan".
 
-use crate::event::{Attributes, Event, Kind};
+use crate::event::{Attributes, Channel, Company, ConsentChange, Event, Kind, List, MessageReport};
 use crate::tickets::{Author, TicketFact};
 use crate::time::Timestamp;
 use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt};
@@ -29,6 +29,10 @@ pub struct PersonView<'a> {
     pub id: &'a str,
     pub user_id: Option<&'a str>,
     pub email: Option<&'a str>,
+    pub phone: Option<&'a str>,
+    pub cio_id: Option<&'a str>,
+    /// Opted out of e-mail, or of everything.
+    pub unsubscribed: bool,
     pub has_open_ticket: bool,
     pub open_ticket_count: u32,
     /// The hottest among the open tickets.
@@ -65,27 +69,55 @@ impl<'a> Scope<'a> {
     }
 
     fn event_attributes(&self) -> Option<&'a Attributes> {
-        match &self.event.kind {
-            Kind::Ticket(report) => Some(&report.attributes),
-            Kind::PersonCreated(_)
-            | Kind::PersonUpdated(_)
-            | Kind::PersonSignedUp(_)
-            | Kind::PersonIdentified(_)
-            | Kind::PersonNotFound
-            | Kind::Due(_) => self.event.kind.attributes(),
-        }
+        self.event.kind.attributes()
     }
 
     fn fact(&self) -> Option<&'a TicketFact> {
         match &self.event.kind {
             Kind::Ticket(report) => Some(&report.fact),
-            Kind::PersonCreated(_)
-            | Kind::PersonUpdated(_)
-            | Kind::PersonSignedUp(_)
-            | Kind::PersonIdentified(_)
-            | Kind::PersonNotFound
-            | Kind::Due(_) => None,
+            _ => None,
         }
+    }
+
+    fn tag(&self) -> Option<&'a str> {
+        match &self.event.kind {
+            Kind::PersonTagged(tag) | Kind::PersonUntagged(tag) => Some(&tag.name),
+            _ => self.fact().and_then(|fact| if let TicketFact::Tagged { tag } = fact { Some(tag.as_str()) } else { None }),
+        }
+    }
+
+    fn name(&self) -> Option<&'a str> {
+        name_of(&self.event.kind)
+    }
+
+    fn message(&self) -> Option<&'a MessageReport> {
+        if let Kind::Message(report) = &self.event.kind { Some(report) } else { None }
+    }
+
+    fn list(&self) -> Option<&'a List> {
+        if let Kind::ListEntered(list) | Kind::ListLeft(list) = &self.event.kind { Some(list) } else { None }
+    }
+
+    fn company(&self) -> Option<&'a Company> {
+        match &self.event.kind {
+            Kind::CompanyUpdated(c) | Kind::CompanyDeleted(c) | Kind::CompanyJoined(c) | Kind::CompanyLeft(c) => Some(c),
+            _ => None,
+        }
+    }
+
+    /// The first change: a notification hardly ever has more than one.
+    fn consent(&self) -> Option<&'a ConsentChange> {
+        if let Kind::ConsentChanged(changes) = &self.event.kind { changes.first() } else { None }
+    }
+}
+
+/// The name under which the source reports this, where it is one that people choose.
+pub(super) fn name_of(kind: &Kind) -> Option<&str> {
+    match kind {
+        Kind::Tracked(b) | Kind::PageViewed(b) | Kind::ScreenViewed(b) | Kind::Custom(b) => Some(&b.name),
+        Kind::TraitComputed { name, .. } => Some(name),
+        Kind::Converted(conversion) => Some(&conversion.name),
+        _ => None,
     }
 }
 
@@ -104,7 +136,33 @@ impl VariableResolver for Scope<'_> {
                     .get_or_init(|| self.event_attributes().map_or_else(|| map(std::iter::empty()), |attributes| map(attributes.iter())));
                 return Some(CowVal::Borrowed(attributes.as_ref()));
             }
-            "event.tag" => text(self.fact().and_then(|fact| if let TicketFact::Tagged { tag } = fact { Some(tag.as_str()) } else { None })),
+            "event.tag" => text(self.tag()),
+            "event.name" => text(self.name()),
+            "event.channel" => {
+                let of_message = self.message().map(|report| report.channel);
+                text(of_message.or_else(|| self.consent()?.channel).map(Channel::as_str))
+            }
+            "event.topic" => text(self.consent().and_then(|change| Some(change.topic.as_ref()?.id.as_str()))),
+            "event.metric" => text(self.message().map(|report| report.metric.as_str())),
+            "event.machine" => CowVal::owned(CelBool::from(self.message().is_some_and(|report| report.machine))),
+            "event.delivery_id" => text(self.message().and_then(|report| report.delivery_id.as_deref())),
+            "event.campaign_kind" => text(self.message().and_then(|report| Some(report.parent.as_ref()?.kind.as_str()))),
+            "event.campaign_id" => text(self.message().and_then(|report| Some(report.parent.as_ref()?.id.as_str()))),
+            "event.subject" => text(self.message().and_then(|report| report.subject.as_deref())),
+            "event.link" => text(self.message().and_then(|report| report.link.as_deref())),
+            "event.failure" => text(self.message().and_then(|report| report.failure.as_deref())),
+            "event.list_id" => text(self.list().map(|list| list.id.as_str())),
+            "event.list_name" => text(self.list().map(|list| list.name.as_str())),
+            "event.company_id" => text(self.company().map(|company| company.id.as_str())),
+            "event.value" => match &self.event.kind {
+                Kind::Converted(conversion) => conversion.value.map_or_else(null, |value| CowVal::owned(CelDouble::from(value))),
+                Kind::TraitComputed { value, .. } => CowVal::Owned(from_json(value)),
+                _ => null(),
+            },
+            "event.currency" => {
+                text(if let Kind::Converted(conversion) = &self.event.kind { conversion.currency.as_deref() } else { None })
+            }
+            "event.reason" => text(if let Kind::ChurnRisk(risk) = &self.event.kind { risk.reason.as_deref() } else { None }),
             "event.score" => {
                 number(self.fact().and_then(|fact| if let TicketFact::Rated { score } = fact { Some(i64::from(*score)) } else { None }))
             }
@@ -114,6 +172,9 @@ impl VariableResolver for Scope<'_> {
             "person.id" => text(Some(self.person.id)),
             "person.user_id" => text(self.person.user_id),
             "person.email" => text(self.person.email),
+            "person.phone" => text(self.person.phone),
+            "person.cio_id" => text(self.person.cio_id),
+            "person.unsubscribed" => CowVal::owned(CelBool::from(self.person.unsubscribed)),
             "person.has_open_ticket" => CowVal::owned(CelBool::from(self.person.has_open_ticket)),
             "person.open_ticket_count" => number(Some(i64::from(self.person.open_ticket_count))),
             "person.open_ticket_priority" => text(self.person.open_ticket_priority),

@@ -336,15 +336,7 @@ fn targets(event: &Event, found: &Found) -> Result<Vec<Target>, Outcome> {
 }
 
 fn ticket_of(event: &Event) -> Option<&TicketId> {
-    match &event.kind {
-        Kind::Ticket(report) => Some(&report.ticket),
-        Kind::PersonCreated(_)
-        | Kind::PersonUpdated(_)
-        | Kind::PersonSignedUp(_)
-        | Kind::PersonIdentified(_)
-        | Kind::PersonNotFound
-        | Kind::Due(_) => None,
-    }
+    if let Kind::Ticket(report) = &event.kind { Some(&report.ticket) } else { None }
 }
 
 /// Keys of everything that a person claims.

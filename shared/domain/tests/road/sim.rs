@@ -400,7 +400,7 @@ impl Customerio for Profiles<'_> {
                     .filter(|(_, p)| match kind {
                         IdKind::UserId => p.user_id.as_ref() == Some(value),
                         IdKind::Email => p.email.as_ref() == Some(value),
-                        IdKind::IntercomId => false,
+                        IdKind::IntercomId | IdKind::CioId | IdKind::Phone | IdKind::AnonymousId => false,
                     })
                     .map(|(id, _)| id)
                     .collect();

@@ -1,0 +1,41 @@
+//! What the configuration has any use for, decided before an event is made: sources of behaviour report far more than
+//! anybody acts on, and what nothing can want is not worth a message.
+//!
+//! Facts about who somebody is, about their consent and about their tickets are always wanted; this is not asked for them.
+
+use crate::config::{Config, Trigger};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    by_trigger: BTreeMap<Trigger, Names>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Names {
+    Any,
+    These(BTreeSet<String>),
+}
+
+impl Wanted {
+    pub fn of(config: &Config) -> Self {
+        let mut by_trigger = BTreeMap::new();
+        for route in &config.routes {
+            let names = by_trigger.entry(route.on).or_insert_with(|| Names::These(BTreeSet::new()));
+            match names {
+                Names::These(names) if !route.named.is_empty() => names.extend(route.named.iter().cloned()),
+                Names::These(_) | Names::Any => *names = Names::Any,
+            }
+        }
+        Self { by_trigger }
+    }
+
+    /// Some route may act on this fact, under this name where the fact has one.
+    pub fn takes(&self, trigger: Trigger, name: Option<&str>) -> bool {
+        match (self.by_trigger.get(&trigger), name) {
+            (None, _) => false,
+            (Some(Names::Any), _) | (Some(Names::These(_)), None) => true,
+            (Some(Names::These(names)), Some(name)) => names.contains(name),
+        }
+    }
+}

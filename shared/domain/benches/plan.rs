@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use trefoil_domain::config::{self, Config, EMBEDDED, FILE_NAME};
 use trefoil_domain::event::{Attributes, Event, IdKind, Identifier, Kind, Profile, Source, Workspace, event_id};
 use trefoil_domain::fold::{fold, move_facet};
-use trefoil_domain::person::Person;
+use trefoil_domain::person::{Person, RecordKey};
 use trefoil_domain::plan::{Plan, plan};
 use trefoil_domain::rules::Routes;
 use trefoil_domain::tickets::{Author, Evidence, Priority, Register, Sighting, StartedBy, State, TicketFact, TicketId, TicketReport};
@@ -30,9 +30,8 @@ fn main() {
         .map(|(kind, value)| Identifier::new(kind, value).expect("an id"))
         .collect();
     let mut person = Person::new(&Workspace::new("main").expect("a name"), &ids[0], NOW);
-    for id in &ids {
-        person.learn(id, NOW);
-    }
+    let record = RecordKey::of(&ids).expect("named");
+    person.learn(&record, &ids, NOW, true, true);
     let created = event(&ids, 0, Kind::PersonCreated(Profile { attributes: attributes(), ..Profile::default() }));
     decide(&rules, &mut person, &created);
     // Somebody with a past: three closed tickets and one open.

@@ -2,9 +2,9 @@
 //! the evidence kept of each edge, which is the first that was seen.
 
 use crate::config::{Config, WindowTrigger};
-use crate::event::{Event, Kind, Source};
+use crate::event::{Event, IdKind, Kind, Source};
 use crate::facet;
-use crate::person::{Csat, Person};
+use crate::person::{Csat, Gone, Person};
 use crate::tickets::{Shown, Sighting, State, Status, Ticket, TicketFact, TicketReport};
 use crate::time::{Span, Timestamp};
 
@@ -40,19 +40,62 @@ impl Folded {
 
 /// Folds one event. `ticket_deleted_at`: the ticket that the event names is known to have been deleted then.
 pub fn fold(person: &mut Person, event: &Event, ticket_deleted_at: Option<Timestamp>, config: &Config, now: Timestamp) -> Folded {
+    if let Some(profile) = event.kind.profile() {
+        for change in &profile.consent {
+            person.consent.note_belief(event.source, change, event.occurred_at);
+        }
+        // A whole contact is as good as an answer to a question about it. The time is moved rarely, so that the next one is
+        // no change.
+        if event.source == Source::Intercom && person.may_be_looked_up(event.received_at) {
+            person.looked_up_at = Some(event.received_at);
+        }
+    }
     let folded = match &event.kind {
-        Kind::PersonCreated(_) | Kind::PersonUpdated(_) | Kind::PersonSignedUp(_) | Kind::PersonIdentified(_) | Kind::PersonNotFound
-            if event.source == Source::Intercom =>
-        {
-            // A whole contact is as good as an answer to a question about it. The time is moved rarely, so that the next
-            // one is no change.
+        Kind::Ticket(report) => fold_ticket(person, event, report, ticket_deleted_at, config),
+        Kind::PersonNotFound => {
             if person.may_be_looked_up(event.received_at) {
                 person.looked_up_at = Some(event.received_at);
             }
             Folded::Taken
         }
-        Kind::Ticket(report) => fold_ticket(person, event, report, ticket_deleted_at, config),
-        _ => Folded::Taken,
+        Kind::ConsentChanged(changes) => {
+            let explicit = config.consent.explicit_opt_ins.contains(&event.source);
+            for change in changes {
+                person.consent.note_act(event.source, change, event.occurred_at, explicit);
+            }
+            Folded::Taken
+        }
+        Kind::PersonDeleted | Kind::PersonArchived | Kind::PersonRestored => {
+            let gone = Gone { at: event.occurred_at, gone: event.kind != Kind::PersonRestored };
+            if let Some(contact) = event.ids.iter().find(|id| id.kind == IdKind::IntercomId) {
+                person.note_gone(contact.value.clone(), gone);
+            }
+            Folded::Taken
+        }
+        // Who the person is has been settled before; the rest is only passed on.
+        Kind::PersonCreated(_)
+        | Kind::PersonUpdated(_)
+        | Kind::PersonSignedUp(_)
+        | Kind::PersonIdentified(_)
+        | Kind::PersonMerged(_)
+        | Kind::PersonTagged(_)
+        | Kind::PersonUntagged(_)
+        | Kind::CompanyUpdated(_)
+        | Kind::CompanyDeleted(_)
+        | Kind::CompanyJoined(_)
+        | Kind::CompanyLeft(_)
+        | Kind::Message(_)
+        | Kind::ListEntered(_)
+        | Kind::ListLeft(_)
+        | Kind::Tracked(_)
+        | Kind::PageViewed(_)
+        | Kind::ScreenViewed(_)
+        | Kind::TraitComputed { .. }
+        | Kind::Converted(_)
+        | Kind::ChurnRisk(_)
+        | Kind::Custom(_)
+        | Kind::Due(_)
+        | Kind::Settled(_) => Folded::Taken,
     };
     prune(person, config, now);
     folded

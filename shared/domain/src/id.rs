@@ -76,6 +76,11 @@ hashed_id!(
     ActionId
 );
 
+hashed_id!(
+    /// Names a conflict over an id.
+    ConflictId
+);
+
 impl ActionId {
     /// The first 80 bits of a hash of the id, for vendors' own id formats.
     pub fn entropy(&self, destination: &str) -> [u8; 10] {

@@ -1,9 +1,10 @@
 //! The rules of Trefoil: events, people, tickets, routing. No I/O, no AWS, no HTTP, no clock, no vendor JSON.
 //!
-//! Read in this order: [`event`] (what comes in), [`person`] and [`tickets`] (what is kept), [`job`] (what goes out),
+//! Read in this order: [`event`] (what comes in), [`person`], [`tickets`] and [`consent`] (what is kept), [`job`] (what goes out),
 //! [`outcome`] (how everything ends), [`ports`] (what is needed of the outside world).
 
 pub mod config;
+pub mod consent;
 pub mod event;
 pub mod facet;
 pub mod fold;

@@ -3,12 +3,13 @@
 //! Everything here is either absolute or a register that only moves forward, so that folding the same facts in any
 //! order, any number of times, gives the same person.
 
+use crate::consent::Consent;
 use crate::event::{IdKind, Identifier, Workspace};
 use crate::id::{Digest, EventId, PersonId};
 use crate::tickets::{Ticket, TicketId};
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Person {
@@ -27,6 +28,18 @@ pub struct Person {
     /// Ids by kind, each with the time at which it was last seen: where one value is wanted, the latest is taken.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ids: BTreeMap<IdKind, BTreeMap<String, Timestamp>>,
+    /// Of each record that a tool keeps of this person, the addresses and numbers that it was last heard to hold. What none of
+    /// them holds any more is no id of the person.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub records: BTreeMap<RecordKey, BTreeMap<IdKind, Held>>,
+    /// Ids that a human has said are not this person's.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub disclaimed: BTreeSet<Identifier>,
+    /// Intercom contacts that were deleted or archived, or came back: they still name the person, and cannot be written to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub gone: BTreeMap<String, Gone>,
+    #[serde(default, skip_serializing_if = "Consent::is_empty")]
+    pub consent: Consent,
     /// Intercom was asked about this person then and answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked_up_at: Option<Timestamp>,
@@ -51,6 +64,44 @@ pub struct Person {
     #[serde(default)]
     pub facet: FacetState,
 }
+
+/// One record of one tool: `intercom:<contact id>`, `cio:<cio_id>`, `user:<user id>`, … .
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RecordKey(String);
+
+impl RecordKey {
+    /// The record that an event with these ids speaks of: whatever its source calls it by. `None`: the event names nobody.
+    pub fn of(ids: &[Identifier]) -> Option<Self> {
+        let own = |id: &&Identifier| matches!(id.kind, IdKind::IntercomId | IdKind::CioId | IdKind::UserId);
+        let named = ids.iter().filter(own).min().or_else(|| ids.iter().find(|id| id.kind == IdKind::AnonymousId));
+        named.or_else(|| ids.iter().min()).map(|id| Self(format!("{}:{}", id.kind.name(), id.value)))
+    }
+}
+
+/// What a record held of one kind of id, at that time: the last one heard of wins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Held {
+    pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub values: BTreeSet<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Gone {
+    pub at: Timestamp,
+    pub gone: bool,
+}
+
+/// The kinds that people change, so that a record holds only what it was last heard to hold.
+const CHANGEABLE: [IdKind; 2] = [IdKind::Email, IdKind::Phone];
+
+/// Browsers and devices kept of one person; the ones seen first are dropped. Their claims stay, so that they still lead
+/// here.
+const DEVICES_KEPT: usize = 20;
+
+/// Records kept of one person, and with each its address: far beyond any human.
+const RECORDS_KEPT: usize = 100;
 
 /// The latest satisfaction score.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +140,10 @@ impl Person {
             merged_into: None,
             absorbed: Vec::new(),
             ids: BTreeMap::new(),
+            records: BTreeMap::new(),
+            disclaimed: BTreeSet::new(),
+            gone: BTreeMap::new(),
+            consent: Consent::default(),
             looked_up_at: None,
             tickets: BTreeMap::new(),
             pruned_before: None,
@@ -121,15 +176,92 @@ impl Person {
         self.ids.get(&id.kind).is_some_and(|values| values.contains_key(&id.value))
     }
 
-    /// Takes note of an id.
-    pub fn learn(&mut self, id: &Identifier, at: Timestamp) {
-        let seen = self.ids.entry(id.kind).or_default().entry(id.value.clone()).or_insert(at);
-        *seen = match id.kind {
-            // Addresses change: the one that was seen last is the one to write to.
-            IdKind::Email | IdKind::Phone | IdKind::CioId => at.max(*seen),
-            // These are never chosen among by time; the first sighting is a write less for every later one.
-            IdKind::IntercomId | IdKind::UserId | IdKind::AnonymousId => at.min(*seen),
-        };
+    /// Takes note of the ids that an event about `record` named. `whole`: they are all that the record holds. `profile`: the event is about
+    /// the record as such, rather than about something that happened to it, so that what it names replaces what was held.
+    pub fn learn(&mut self, record: &RecordKey, ids: &[Identifier], at: Timestamp, profile: bool, whole: bool) {
+        for id in ids.iter().filter(|id| !CHANGEABLE.contains(&id.kind) && !self.disclaimed.contains(id)) {
+            let seen = self.ids.entry(id.kind).or_default().entry(id.value.clone()).or_insert(at);
+            *seen = match id.kind {
+                // Of several the one that was seen last is written to.
+                IdKind::CioId => at.max(*seen),
+                // These are never chosen among by time; the first sighting is a write less for every later one.
+                IdKind::IntercomId | IdKind::UserId | IdKind::AnonymousId | IdKind::Email | IdKind::Phone => at.min(*seen),
+            };
+        }
+        for kind in CHANGEABLE {
+            let values: BTreeSet<String> = ids.iter().filter(|id| id.kind == kind).map(|id| id.value.clone()).collect();
+            if values.is_empty() && !whole {
+                continue;
+            }
+            let known = self.records.get(record).and_then(|held| held.get(&kind));
+            let news = match known {
+                None => !values.is_empty() && self.records.len() < RECORDS_KEPT,
+                // In passing an address is mentioned that may be an old one.
+                Some(_) if !profile => false,
+                Some(held) => (at, &values) > (held.at, &held.values),
+            };
+            if news {
+                self.records.entry(record.clone()).or_default().insert(kind, Held { at, values });
+            }
+        }
+        self.take_stock();
+    }
+
+    /// Its own record holds something newer than what an event of that time says.
+    pub fn is_outdated(&self, record: &RecordKey, id: &Identifier, at: Timestamp) -> bool {
+        let held = self.records.get(record).and_then(|kinds| kinds.get(&id.kind));
+        held.is_some_and(|held| held.at > at && !held.values.contains(&id.value))
+    }
+
+    /// A claim that must stay where it was: the id is held, or it is a device that was merely dropped.
+    pub fn still_claims(&self, id: &Identifier) -> bool {
+        self.has_id(id) || (id.kind == IdKind::AnonymousId && !self.disclaimed.contains(id))
+    }
+
+    /// A human has said that this id is another's.
+    pub fn disclaim(&mut self, id: &Identifier) {
+        self.disclaimed.insert(id.clone());
+        if let Some(values) = self.ids.get_mut(&id.kind) {
+            values.remove(&id.value);
+        }
+        self.take_stock();
+    }
+
+    /// From now on this is the one of its kind to be used.
+    pub fn prefer(&mut self, id: &Identifier) {
+        let Some(values) = self.ids.get_mut(&id.kind) else { return };
+        let latest = values.iter().filter(|(value, _)| **value != id.value).map(|(_, at)| *at).max();
+        if let (Some(at), Some(latest)) = (values.get_mut(&id.value), latest)
+            && *at <= latest
+        {
+            *at = latest.plus(Span::from_millis(1));
+        }
+    }
+
+    /// Addresses and numbers are what the records hold, each with the time at which it was last heard of.
+    fn take_stock(&mut self) {
+        for kind in CHANGEABLE {
+            let mut values: BTreeMap<String, Timestamp> = BTreeMap::new();
+            for held in self.records.values().filter_map(|kinds| kinds.get(&kind)) {
+                for value in &held.values {
+                    if self.disclaimed.contains(&Identifier { kind, value: value.clone() }) {
+                        continue;
+                    }
+                    let at = values.entry(value.clone()).or_insert(held.at);
+                    *at = held.at.max(*at);
+                }
+            }
+            self.ids.insert(kind, values);
+        }
+        if let Some(devices) = self.ids.get_mut(&IdKind::AnonymousId) {
+            while devices.len() > DEVICES_KEPT {
+                let Some(oldest) = devices.iter().min_by_key(|(value, at)| (**at, (*value).clone())).map(|(value, _)| value.clone()) else {
+                    break;
+                };
+                devices.remove(&oldest);
+            }
+        }
+        self.ids.retain(|_, values| !values.is_empty());
     }
 
     /// Takes over everything of another record of the same human: open tickets united, windows at their latest.
@@ -145,6 +277,23 @@ impl Person {
                 *seen = at.max(*seen);
             }
         }
+        for (record, kinds) in other.records {
+            let mine = self.records.entry(record).or_default();
+            for (kind, held) in kinds {
+                let known = mine.entry(kind).or_default();
+                if held > *known {
+                    *known = held;
+                }
+            }
+        }
+        // What one of the two has, the other has not to give away any more.
+        let both: Vec<Identifier> = self.disclaimed.iter().chain(&other.disclaimed).cloned().collect();
+        self.disclaimed = both.into_iter().filter(|id| self.disclaimed.contains(id) == other.disclaimed.contains(id)).collect();
+        self.take_stock();
+        for (contact, gone) in other.gone {
+            self.note_gone(contact, gone);
+        }
+        self.consent.absorb(other.consent);
         self.looked_up_at = self.looked_up_at.max(other.looked_up_at);
         for (id, ticket) in other.tickets {
             self.tickets.entry(id).or_default().merge(ticket);
@@ -172,6 +321,12 @@ impl Person {
             merged_into: Some(survivor.clone()),
             ..Self::new(&self.workspace, &nobody, now)
         }
+    }
+
+    /// An Intercom contact was deleted or archived, or came back: the last one heard of wins, of two at once the deletion.
+    pub fn note_gone(&mut self, contact: String, news: Gone) {
+        let known = self.gone.entry(contact).or_insert(news);
+        *known = news.max(*known);
     }
 
     /// The later score wins; of two given at once the lower one, so that every order ends the same.

@@ -1,7 +1,7 @@
 //! What follows from an event, once it has been folded: pure, and the same again whenever the event is seen again.
 
 use crate::config::{Config, Trigger, What};
-use crate::event::{Choice, Event, IdKind, Kind, ListKind, WakeReason, action_id};
+use crate::event::{Channel, Choice, Event, IdKind, Kind, ListKind, WakeReason, action_id};
 use crate::facet::{self, Summary};
 use crate::fold::Folded;
 use crate::job::{CustomerioAction, CustomerioVerb, Job, LookUp, Work};
@@ -46,7 +46,7 @@ pub fn plan(event: &Event, person: &Person, folded: Folded, config: &Config, rou
     let moved_by_this = person.facet.moved_by.as_ref() == Some(&event.id);
     let due_again = matches!(event.kind, Kind::Due(WakeReason::RepairCustomerio)) && person.facet.version > 0;
     if moved_by_this || due_again {
-        if config.customerio.identify_by.iter().any(|kind| person.id_of(*kind).is_some()) {
+        if config.customerio.found_by().any(|kind| person.id_of(kind).is_some()) {
             plan.jobs.push(job(Work::CustomerioFacet { version: person.facet.version }));
         } else {
             plan.skipped.push(("support facet".to_owned(), "waits_for_identity".to_owned()));
@@ -228,6 +228,7 @@ fn look_ups(event: &Event, person: &Person, folded: Folded, config: &Config) -> 
     let contacts = || -> Vec<String> { person.ids.get(&IdKind::IntercomId).into_iter().flat_map(|ids| ids.keys().cloned()).collect() };
     if person.may_be_looked_up(event.received_at)
         && let Some(contact) = event.ids.iter().find(|id| id.kind == IdKind::IntercomId)
+        && !person.gone.get(&contact.value).is_some_and(|gone| gone.gone)
     {
         questions.push(LookUp::Contact { contact: contact.value.clone() });
     }
@@ -257,7 +258,7 @@ fn person_view<'a>(person: &'a Person, summary: &Summary, now: Timestamp) -> Per
         email: person.id_of(IdKind::Email),
         phone: person.id_of(IdKind::Phone),
         cio_id: person.id_of(IdKind::CioId),
-        unsubscribed: false,
+        unsubscribed: person.consent.is_out_of(Channel::Email),
         has_open_ticket: summary.has_open_ticket(),
         open_ticket_count: summary.open,
         open_ticket_priority: summary.hottest.map(|p| p.as_str()),

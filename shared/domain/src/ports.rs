@@ -2,14 +2,15 @@
 //! tests implement them in memory, with crashes.
 
 use crate::event::{Event, IdKind, Identifier, WakeReason, Workspace};
-use crate::id::{EventId, PersonId};
+use crate::id::{ConflictId, EventId, PersonId};
+use crate::identity::ConflictKind;
 use crate::job::LookUp;
 use crate::outcome::Outcome;
 use crate::person::Person;
 use crate::tickets::TicketId;
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 
@@ -244,6 +245,21 @@ pub struct Record {
     pub notes: Vec<String>,
 }
 
+/// Ids that do not fit together, kept until a human has settled it or it no longer holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictNote {
+    pub id: ConflictId,
+    pub workspace: Workspace,
+    pub kind: ConflictKind,
+    /// The id over which they differ.
+    pub over: Identifier,
+    /// Everybody whom it concerns, as far as known then. Each may have been merged since.
+    pub people: BTreeSet<PersonId>,
+    /// The event that ran into it last.
+    pub event: EventId,
+    pub at: Timestamp,
+}
+
 /// How long outcomes are kept.
 pub const HISTORY_KEPT: Span = Span::from_days(35);
 
@@ -304,6 +320,24 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// As [`Store::commit`].
     fn record(&self, records: Vec<Record>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Notes conflicts; one with the same id is replaced.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    fn note_conflicts(&self, notes: Vec<ConflictNote>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// All conflicts noted of a workspace, latest first.
+    ///
+    /// # Errors
+    /// As [`Store::find`].
+    fn conflicts(&self, workspace: &Workspace) -> impl Future<Output = Result<Vec<ConflictNote>, StoreError>> + Send;
+
+    /// Forgets conflicts; what is not there is no error.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    fn clear_conflicts(&self, workspace: &Workspace, ids: Vec<ConflictId>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// All outcomes of one event, by stage. Expired ones are left out.
     ///

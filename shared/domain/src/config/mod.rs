@@ -139,6 +139,14 @@ pub struct CustomerioConfig {
     pub attributes: FacetNames,
 }
 
+impl CustomerioConfig {
+    /// By what a profile is looked for: Customer.io's own id, where one of its webhooks has told it, is better than any that
+    /// the operator can name.
+    pub fn found_by(&self) -> impl Iterator<Item = IdKind> {
+        std::iter::once(IdKind::CioId).chain(self.identify_by.iter().copied())
+    }
+}
+
 /// The names under which the support facet appears at Customer.io.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FacetNames {

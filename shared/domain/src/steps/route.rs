@@ -5,21 +5,22 @@
 
 use super::{MALFORMED_AGAIN, Parked, back_off, close, malformed, record, send_all};
 use crate::config::Config;
-use crate::event::{Event, IdKind, Identifier, Kind, Workspace};
+use crate::event::{Event, IdKind, Identifier, Kind, Settlement};
 use crate::fold::{Folded, fold, move_facet};
-use crate::id::PersonId;
-use crate::identity::{self, Conflict, Resolution};
+use crate::id::{ConflictId, PersonId};
+use crate::identity::{self, Claim, Conflict, Resolution};
 use crate::job::Job;
 use crate::outcome::{Outcome, Reason};
-use crate::person::Person;
+use crate::person::{Person, RecordKey};
 use crate::plan::{Plan, plan};
 use crate::ports::{
-    Alias, AliasKey, Clock, Commit, Delivery, Disposition, Found, Jitter, Message, Put, Queue, QueueName, Record, Store, StoreError, Wake,
+    Alias, AliasKey, Clock, Commit, ConflictNote, Delivery, Disposition, Found, Jitter, Message, Put, Queue, QueueName, Record, Store,
+    StoreError, Wake,
 };
 use crate::rules::Routes;
 use crate::tickets::{TicketFact, TicketId};
 use crate::time::{Span, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Claims that a merge moves over at once; a transaction takes 100 actions.
 const CLAIMS_MOVED: usize = 60;
@@ -163,7 +164,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
     async fn attempt(&self, event: &Event) -> Result<Option<Routed>, Trouble> {
         let now = self.clock.now();
         let found = self.read(event).await?;
-        let targets = match targets(event, &found) {
+        let targets = match targets(event, &found, self.config) {
             Ok(targets) => targets,
             Err(outcome) => {
                 return Ok(Some(Routed {
@@ -173,13 +174,16 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
                 }));
             }
         };
-        let found = self.read_absorbed(found, &targets).await?;
+        let recognised: Vec<Recognised<'_>> = targets.iter().map(|target| self.recognise(event, target, &found, now)).collect();
+        let aliases = self.read_claims(&found, &recognised).await?;
         let mut puts = Vec::new();
         let mut whole = Plan::default();
         let mut notes = Vec::new();
-        let decided: Vec<Decided> = targets.iter().map(|target| self.decide(event, target, &found, now)).collect();
+        let mut conflicts = Vec::new();
+        let decided: Vec<Decided> = recognised.into_iter().map(|one| self.decide(event, one, &found, &aliases, now)).collect();
         puts.extend(ticket_alias(event, &decided, &found));
-        for decided in decided {
+        for (decided, target) in decided.into_iter().zip(&targets) {
+            conflicts.extend(target.conflicts.iter().filter(|c| c.is_for_a_human()).map(|c| note(event, c, &decided.id, now)));
             puts.extend(decided.puts);
             whole.jobs.extend(decided.plan.jobs);
             whole.wakes.extend(decided.plan.wakes);
@@ -188,6 +192,10 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         }
         notes.extend(targets.iter().flat_map(|t| &t.conflicts).map(Conflict::code));
         let changed = !puts.is_empty();
+        // Before the claim that makes it one: seen again, the event changes nothing and would not tell of it.
+        if changed && !conflicts.is_empty() {
+            self.store.note_conflicts(conflicts).await?;
+        }
         if changed && self.store.commit(puts).await? == Commit::Conflict {
             return Ok(None);
         }
@@ -205,12 +213,15 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
     /// Reads every id that the event names, and whom they lead to. One round trip as long as people are found under the
     /// id that they were first heard of by.
     async fn read(&self, event: &Event) -> Result<Found, StoreError> {
-        let mut keys: Vec<AliasKey> = event.ids.iter().map(|id| AliasKey::of_identifier(&event.workspace, id)).collect();
+        let named = event.ids.iter().chain(identity::said_to_be_the_same(event));
+        let mut keys: Vec<AliasKey> = named.map(|id| AliasKey::of_identifier(&event.workspace, id)).collect();
         if let Some(ticket) = ticket_of(event) {
             keys.push(AliasKey::of_ticket(&event.workspace, ticket));
         }
         let guess = event.person.clone().or_else(|| event.ids.first().map(|id| Person::id_for(&event.workspace, id)));
-        let mut found = self.store.find(&keys, guess.as_slice()).await?;
+        let other = if let Kind::Settled(Settlement::Same { with }) = &event.kind { Some(with.clone()) } else { None };
+        let people: Vec<PersonId> = guess.into_iter().chain(other).collect();
+        let mut found = self.store.find(&keys, &people).await?;
         // Each round follows one step of a merge; there are rarely any.
         for _ in 0..8 {
             let missing = identity::missing(&found);
@@ -226,43 +237,87 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         Ok(found)
     }
 
-    /// A merge moves every claim of those absorbed: reads them, and lets the decision see them.
-    async fn read_absorbed(&self, mut found: Found, targets: &[Target]) -> Result<Found, StoreError> {
-        let mut keys = Vec::new();
-        for person in targets.iter().flat_map(|t| &t.absorb).filter_map(|id| found.people.get(id)) {
-            keys.extend(claims(person).filter(|key| !found.aliases.contains_key(key)));
-        }
+    /// What was claimed of the ids that change hands besides those that the event names: those of people absorbed, and those
+    /// that are given up.
+    async fn read_claims(&self, found: &Found, recognised: &[Recognised<'_>]) -> Result<BTreeMap<AliasKey, Alias>, StoreError> {
+        let keys: Vec<AliasKey> =
+            recognised.iter().flat_map(|one| one.claims.keys()).filter(|key| !found.aliases.contains_key(key)).cloned().collect();
+        // Those that the event names have been read, and are not there.
+        let named: BTreeSet<&AliasKey> = recognised.iter().flat_map(|one| &one.named).collect();
+        let keys: Vec<AliasKey> = keys.into_iter().filter(|key| !named.contains(key)).collect();
+        let mut aliases = found.aliases.clone();
         if !keys.is_empty() {
-            found.aliases.extend(self.store.find(&keys, &[]).await?.aliases);
+            aliases.extend(self.store.find(&keys, &[]).await?.aliases);
         }
-        Ok(found)
+        Ok(aliases)
     }
 
-    /// Folds and plans for one person. Pure but for the clock's reading, which comes in.
-    fn decide(&self, event: &Event, target: &Target, found: &Found, now: Timestamp) -> Decided {
+    /// The person with all that the event says of who they are.
+    fn recognise<'f>(&self, event: &Event, target: &Target, found: &'f Found, now: Timestamp) -> Recognised<'f> {
         let before = target.person.as_ref().and_then(|id| found.people.get(id));
         let mut person = match before {
             Some(person) => person.clone(),
             None => Person::new(&event.workspace, &target.first, now),
         };
-        let expected = person.version;
-        let mut puts = Vec::new();
         let absorbed: Vec<&Person> = target.absorb.iter().filter_map(|id| found.people.get(id)).collect();
         for other in &absorbed {
             person.absorb((*other).clone());
-            puts.push(Put::Person { person: Box::new(other.husk(&person.id, now)), expected: other.version });
         }
-        puts.extend(alias_puts(&event.workspace, target, &person.id, &absorbed, found));
+        if let Some(record) = RecordKey::of(&event.ids) {
+            let profile = event.kind.profile();
+            person.learn(&record, &target.hold, event.occurred_at, profile.is_some(), profile.is_some_and(|p| p.whole));
+        }
+        match &event.kind {
+            Kind::Settled(Settlement::Disclaimed { id }) => person.disclaim(id),
+            // The old name stays; the one to go by is the new one.
+            Kind::PersonMerged(_) => event.ids.iter().filter(|id| id.kind == IdKind::UserId).for_each(|id| person.prefer(id)),
+            _ => {}
+        }
+
+        let key = |id: &Identifier| AliasKey::of_identifier(&event.workspace, id);
+        let matched = |id: &Identifier| self.config.identity.strength(id.kind).is_some();
+        let mut claims = BTreeMap::new();
+        // What does not fit the transaction still finds its way: the record that is absorbed says where to.
+        for id in absorbed.iter().flat_map(|other| ids_of(other)).filter(matched).take(CLAIMS_MOVED) {
+            claims.insert(key(&id), if person.still_claims(&id) { Claim::Held } else { Claim::Withdrawn });
+        }
+        for id in before.into_iter().flat_map(ids_of).filter(|id| matched(id) && !person.still_claims(id)) {
+            claims.insert(key(&id), Claim::Withdrawn);
+        }
+        for id in target.hold.iter().filter(|id| matched(id) && person.has_id(id)) {
+            claims.insert(key(id), Claim::Held);
+        }
+        let named = event.ids.iter().chain(identity::said_to_be_the_same(event)).map(key).collect();
+        let addressable = |id: &&Identifier| self.config.customerio.found_by().any(|kind| kind == id.kind);
+        let grew = before.is_some_and(|before| target.hold.iter().filter(addressable).any(|id| !before.has_id(id) && person.has_id(id)))
+            || !absorbed.is_empty();
+        Recognised { person, before, absorbed, claims, named, grew }
+    }
+
+    /// Folds and plans for one person. Pure but for the clock's reading, which comes in.
+    fn decide(
+        &self,
+        event: &Event,
+        recognised: Recognised<'_>,
+        found: &Found,
+        aliases: &BTreeMap<AliasKey, Alias>,
+        now: Timestamp,
+    ) -> Decided {
+        let Recognised { mut person, before, absorbed, claims, named: _, grew } = recognised;
+        let expected = before.map_or(0, |before| before.version);
+        let mut puts: Vec<Put> =
+            absorbed.iter().map(|other| Put::Person { person: Box::new(other.husk(&person.id, now)), expected: other.version }).collect();
+        let absorbed: Vec<PersonId> = absorbed.iter().map(|other| other.id.clone()).collect();
+        puts.extend(claims.into_iter().filter_map(|(key, claim)| {
+            let stored = aliases.get(&key).cloned().unwrap_or_default();
+            let alias = identity::claims_after(&stored, &person.id, &absorbed, claim);
+            (alias != stored).then_some(Put::Alias { key, alias, expected: stored.version })
+        }));
 
         let ticket = ticket_of(event);
         let deleted_at = ticket.and_then(|t| found.aliases.get(&AliasKey::of_ticket(&event.workspace, t))).and_then(|a| a.deleted_at);
-        for id in &target.hold {
-            person.learn(id, event.occurred_at);
-        }
         let folded = fold(&mut person, event, deleted_at, self.config, now);
-        let addressable = |id: &&Identifier| self.config.customerio.identify_by.contains(&id.kind);
-        let gained_id = before.is_some_and(|before| target.hold.iter().filter(addressable).any(|id| !before.has_id(id)));
-        move_facet(&mut person, event, gained_id || !absorbed.is_empty(), self.config, now);
+        move_facet(&mut person, event, grew, self.config, now);
         let plan = plan(event, &person, folded, self.config, self.routes, now);
 
         let id = person.id.clone();
@@ -273,6 +328,20 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         }
         Decided { id, puts, plan, folded, holds_ticket }
     }
+}
+
+/// Somebody of whom it is settled who they are.
+struct Recognised<'f> {
+    person: Person,
+    /// As stored; `None`: a stranger until now.
+    before: Option<&'f Person>,
+    absorbed: Vec<&'f Person>,
+    /// Ids that change hands.
+    claims: BTreeMap<AliasKey, Claim>,
+    /// Ids that the event names.
+    named: Vec<AliasKey>,
+    /// There is a new id to be found by at Customer.io.
+    grew: bool,
 }
 
 /// Somebody whom the event concerns.
@@ -294,22 +363,24 @@ struct Decided {
 }
 
 /// Whom the event concerns: the one whom its ids name or, where it has none, everybody known to take part in the ticket.
-fn targets(event: &Event, found: &Found) -> Result<Vec<Target>, Outcome> {
-    let known = |person: &Person, first: Identifier| Target {
-        person: Some(person.id.clone()),
-        first,
-        absorb: Vec::new(),
-        hold: Vec::new(),
-        conflicts: Vec::new(),
-    };
+fn targets(event: &Event, found: &Found, config: &Config) -> Result<Vec<Target>, Outcome> {
     // Only strangers are made from it, and those have ids.
     let nobody = Identifier { kind: IdKind::IntercomId, value: String::new() };
+    let known = |person: &Person| {
+        let Resolution { person, absorb, hold, conflicts } = identity::resolve_known(person, event, found);
+        Target { person, first: nobody.clone(), absorb, hold, conflicts }
+    };
     if let Some(id) = &event.person {
         let person = identity::survivor(found, id).ok_or_else(|| Outcome::skipped("person_forgotten"))?;
-        return Ok(vec![known(person, nobody)]);
+        return Ok(vec![known(person)]);
     }
-    let Some(strongest) = event.ids.iter().min() else {
-        let ticket = ticket_of(event).ok_or_else(|| Outcome::blocked("names_nobody"))?;
+    if event.ids.is_empty() {
+        let Some(ticket) = ticket_of(event) else {
+            return Err(match &event.kind {
+                Kind::CompanyUpdated(_) | Kind::CompanyDeleted(_) => Outcome::skipped("concerns_no_person"),
+                _ => Outcome::blocked("names_nobody"),
+            });
+        };
         let alias = found.aliases.get(&AliasKey::of_ticket(&event.workspace, ticket));
         let people: BTreeMap<&PersonId, &Person> =
             alias.into_iter().flat_map(|a| &a.claimants).filter_map(|id| identity::survivor(found, id)).map(|p| (&p.id, p)).collect();
@@ -318,20 +389,36 @@ fn targets(event: &Event, found: &Found) -> Result<Vec<Target>, Outcome> {
         return if people.is_empty() && !is_deletion {
             Err(Outcome::skipped("unknown_ticket"))
         } else {
-            Ok(people.into_values().map(|p| known(p, nobody.clone())).collect())
+            Ok(people.into_values().map(known).collect())
         };
-    };
-    let Resolution { person, absorb, hold, conflicts } = identity::resolve(&event.workspace, &event.ids, found);
-    let first = hold.iter().min().cloned();
+    }
+    let Resolution { person, absorb, hold, conflicts } = identity::resolve(event, found, &config.identity);
+    let first = hold.iter().find(|id| config.identity.strength(id.kind).is_some()).cloned();
     match (person, first) {
-        (Some(person), first) => {
-            Ok(vec![Target { person: Some(person), first: first.unwrap_or_else(|| strongest.clone()), absorb, hold, conflicts }])
-        }
+        (Some(person), first) => Ok(vec![Target { person: Some(person), first: first.unwrap_or(nobody), absorb, hold, conflicts }]),
+        // A browser that nobody is known to use is nobody yet: what it does is told again once it says who it is.
+        (None, Some(first)) if first.kind == IdKind::AnonymousId => Err(Outcome::skipped("anonymous_stranger")),
         // An address that binds nobody is no reason to make somebody.
-        (None, Some(first)) if first.kind != IdKind::Email || conflicts.is_empty() => {
+        (None, Some(first)) if conflicts.is_empty() || !matches!(first.kind, IdKind::Email | IdKind::Phone) => {
             Ok(vec![Target { person: None, first, absorb, hold, conflicts }])
         }
-        (None, Some(_) | None) => Err(Outcome::blocked("ambiguous_person")),
+        (None, Some(_)) => Err(Outcome::blocked("ambiguous_person")),
+        // Nothing that people are recognised by, or nothing but an id that belongs to somebody else.
+        (None, None) if conflicts.is_empty() => Err(Outcome::blocked("names_nobody")),
+        (None, None) => Err(Outcome::blocked("ambiguous_person")),
+    }
+}
+
+/// What a human is told of a conflict.
+fn note(event: &Event, conflict: &Conflict, person: &PersonId, now: Timestamp) -> ConflictNote {
+    ConflictNote {
+        id: ConflictId::from(conflict.digest(&event.workspace)),
+        workspace: event.workspace.clone(),
+        kind: conflict.kind,
+        over: conflict.id.clone(),
+        people: conflict.holders.iter().chain([person]).cloned().collect(),
+        event: event.id.clone(),
+        at: now,
     }
 }
 
@@ -339,30 +426,9 @@ fn ticket_of(event: &Event) -> Option<&TicketId> {
     if let Kind::Ticket(report) = &event.kind { Some(&report.ticket) } else { None }
 }
 
-/// Keys of everything that a person claims.
-fn claims(person: &Person) -> impl Iterator<Item = AliasKey> {
-    let ids = person.ids.iter().flat_map(|(kind, values)| values.keys().map(|value| Identifier { kind: *kind, value: value.clone() }));
-    ids.map(|id| AliasKey::of_identifier(&person.workspace, &id))
-}
-
-/// New claims, and those of the absorbed moved over.
-fn alias_puts(workspace: &Workspace, target: &Target, id: &PersonId, absorbed: &[&Person], found: &Found) -> Vec<Put> {
-    let own = target.hold.iter().map(|id| (AliasKey::of_identifier(workspace, id), true));
-    // What does not fit the transaction still finds its way: the record that is absorbed says where to.
-    let inherited = absorbed.iter().flat_map(|person| claims(person)).map(|key| (key, false)).take(CLAIMS_MOVED);
-    let mut after: BTreeMap<AliasKey, (Alias, bool)> = BTreeMap::new();
-    for (key, claims) in inherited.chain(own) {
-        let entry = after.entry(key).or_default();
-        entry.1 |= claims;
-    }
-    after
-        .into_iter()
-        .filter_map(|(key, (_, claims))| {
-            let stored = found.aliases.get(&key).cloned().unwrap_or_default();
-            let alias = identity::claims_after(&stored, id, &target.absorb, claims);
-            (alias != stored).then_some(Put::Alias { key, alias, expected: stored.version })
-        })
-        .collect()
+/// Every id of a person.
+fn ids_of(person: &Person) -> impl Iterator<Item = Identifier> {
+    person.ids.iter().flat_map(|(kind, values)| values.keys().map(|value| Identifier { kind: *kind, value: value.clone() }))
 }
 
 /// Who takes part in a ticket, and that it was deleted, for payloads that name no contact.

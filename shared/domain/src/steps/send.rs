@@ -512,7 +512,7 @@ fn neighbours(person: &Person, mark: &Mark) -> Vec<PersonId> {
 }
 
 fn address(person: &Person, config: &Config) -> Address {
-    let ids = config.customerio.identify_by.iter().filter_map(|kind| Some((*kind, person.id_of(*kind)?.to_owned()))).collect();
+    let ids = config.customerio.found_by().filter_map(|kind| Some((kind, person.id_of(kind)?.to_owned()))).collect();
     Address { ids }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use trefoil_domain::event::{Attributes, Event, IdKind, Workspace};
-use trefoil_domain::id::{EventId, PersonId};
+use trefoil_domain::id::{ConflictId, EventId, PersonId};
 use trefoil_domain::job::{CustomerioVerb, LookUp};
 use trefoil_domain::outcome::Outcome;
 use trefoil_domain::person::Person;
@@ -72,6 +72,7 @@ struct Stored {
     aliases: BTreeMap<AliasKey, Alias>,
     marks: BTreeMap<PersonId, Mark>,
     wakes: BTreeMap<(PersonId, trefoil_domain::event::WakeReason), Wake>,
+    conflicts: BTreeMap<ConflictId, ConflictNote>,
     records: Vec<Record>,
     reads: u64,
     writes: u64,
@@ -340,6 +341,21 @@ impl Store for World {
     async fn record(&self, records: Vec<Record>) -> Result<(), StoreError> {
         point().await;
         self.stored.lock().expect("lock").records.extend(records);
+        Ok(())
+    }
+
+    async fn note_conflicts(&self, notes: Vec<ConflictNote>) -> Result<(), StoreError> {
+        point().await;
+        self.stored.lock().expect("lock").conflicts.extend(notes.into_iter().map(|note| (note.id.clone(), note)));
+        Ok(())
+    }
+
+    async fn conflicts(&self, _: &Workspace) -> Result<Vec<ConflictNote>, StoreError> {
+        Ok(self.stored.lock().expect("lock").conflicts.values().cloned().collect())
+    }
+
+    async fn clear_conflicts(&self, _: &Workspace, ids: Vec<ConflictId>) -> Result<(), StoreError> {
+        self.stored.lock().expect("lock").conflicts.retain(|id, _| !ids.contains(id));
         Ok(())
     }
 

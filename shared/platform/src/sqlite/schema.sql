@@ -29,6 +29,15 @@ CREATE TABLE IF NOT EXISTS wakes (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS wakes_due ON wakes (due);
 
+-- Ids that do not fit together, until a human has settled it.
+CREATE TABLE IF NOT EXISTS conflicts (
+    workspace TEXT NOT NULL,
+    id        TEXT NOT NULL,
+    at        INTEGER NOT NULL,
+    body      TEXT NOT NULL,
+    PRIMARY KEY (workspace, id)
+) STRICT, WITHOUT ROWID;
+
 -- A rowid table, so that what was written first is found first when the expired is cleared away.
 CREATE TABLE IF NOT EXISTS history (
     n       INTEGER PRIMARY KEY,

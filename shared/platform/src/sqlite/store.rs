@@ -4,9 +4,12 @@ use super::Db;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, BTreeSet};
-use trefoil_domain::id::{EventId, PersonId};
+use trefoil_domain::event::Workspace;
+use trefoil_domain::id::{ConflictId, EventId, PersonId};
 use trefoil_domain::person::Person;
-use trefoil_domain::ports::{Alias, AliasKey, Commit, Destination, Found, HISTORY_KEPT, Mark, Put, Record, Store, StoreError, Wake};
+use trefoil_domain::ports::{
+    Alias, AliasKey, Commit, ConflictNote, Destination, Found, HISTORY_KEPT, Mark, Put, Record, Store, StoreError, Wake,
+};
 use trefoil_domain::time::Timestamp;
 
 /// One outcome in this many clears expired ones away, at most four times as many, so that they never pile up.
@@ -212,6 +215,45 @@ impl Store for SqliteStore {
             Ok(())
         };
         self.db.write(write).await.map_err(failed(doing))
+    }
+
+    async fn note_conflicts(&self, notes: Vec<ConflictNote>) -> Result<(), StoreError> {
+        let doing = "note conflicts";
+        let notes = notes.into_iter().map(|note| Ok((json(doing, &note)?, note))).collect::<Result<Vec<_>, StoreError>>()?;
+        let write = move |db: &Connection| {
+            let mut insert = db.prepare_cached(
+                "INSERT INTO conflicts (workspace, id, at, body) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (workspace, id) DO UPDATE SET at = ?3, body = ?4",
+            )?;
+            for (body, note) in &notes {
+                insert.execute(params![note.workspace.as_str(), note.id.as_str(), note.at.millis(), body])?;
+            }
+            Ok(())
+        };
+        self.db.write(write).await.map_err(failed(doing))
+    }
+
+    async fn conflicts(&self, workspace: &Workspace) -> Result<Vec<ConflictNote>, StoreError> {
+        let doing = "read conflicts";
+        let workspace = workspace.clone();
+        let read = move |db: &Connection| {
+            let mut select = db.prepare_cached("SELECT body FROM conflicts WHERE workspace = ?1 ORDER BY at DESC, id")?;
+            select.query_map([workspace.as_str()], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()
+        };
+        let bodies = self.db.read(read).await.map_err(failed(doing))?;
+        bodies.iter().map(|body| parse(doing, body)).collect()
+    }
+
+    async fn clear_conflicts(&self, workspace: &Workspace, ids: Vec<ConflictId>) -> Result<(), StoreError> {
+        let workspace = workspace.clone();
+        let write = move |db: &Connection| {
+            let mut delete = db.prepare_cached("DELETE FROM conflicts WHERE workspace = ?1 AND id = ?2")?;
+            for id in &ids {
+                delete.execute([workspace.as_str(), id.as_str()])?;
+            }
+            Ok(())
+        };
+        self.db.write(write).await.map_err(failed("clear conflicts"))
     }
 
     async fn history(&self, event: &EventId, now: Timestamp) -> Result<Vec<Record>, StoreError> {

@@ -3,6 +3,7 @@
 //! | table | partition key | sort key | holds |
 //! | --- | --- | --- | --- |
 //! | people | `pk` person id | `sk` = `state`, `sent#<destination>` or `wake#<reason>` | `body`, `version` |
+//! | people | `pk` = `conflicts#<workspace>` | `sk` conflict id | `body` |
 //! | aliases | `pk` alias key | – | `body`, `version` |
 //! | history | `pk` event id | `sk` stage | `body`, `expires_at` (unix seconds, the table's TTL attribute) |
 //!
@@ -13,6 +14,7 @@
 //! fails on our own first attempt, and `writer` is what tells that from somebody else's.
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Operations_Amazon_DynamoDB.html>
 
+mod conflicts;
 mod items;
 mod wakes;
 
@@ -29,9 +31,10 @@ use aws_sdk_dynamodb::types::{
 use futures::stream::{self, StreamExt, TryStreamExt};
 use items::{Item, Text};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use trefoil_domain::id::{EventId, PersonId};
+use trefoil_domain::event::Workspace;
+use trefoil_domain::id::{ConflictId, EventId, PersonId};
 use trefoil_domain::person::Person;
-use trefoil_domain::ports::{Alias, AliasKey, Commit, Destination, Found, Mark, Put, Record, Store, StoreError, Wake};
+use trefoil_domain::ports::{Alias, AliasKey, Commit, ConflictNote, Destination, Found, Mark, Put, Record, Store, StoreError, Wake};
 use trefoil_domain::time::Timestamp;
 
 pub use items::DUE_INDEX;
@@ -293,6 +296,18 @@ impl Store for DynamoStore {
             records.iter().map(|record| ((record.event.as_str(), record.stage.as_str()), record)).collect();
         let requests = latest.into_values().map(|record| items::record(doing, record)).collect::<Result<Vec<_>, _>>()?;
         self.write(doing, &self.tables.history, requests).await
+    }
+
+    async fn note_conflicts(&self, notes: Vec<ConflictNote>) -> Result<(), StoreError> {
+        self.put_conflicts(notes).await
+    }
+
+    async fn conflicts(&self, workspace: &Workspace) -> Result<Vec<ConflictNote>, StoreError> {
+        self.query_conflicts(workspace).await
+    }
+
+    async fn clear_conflicts(&self, workspace: &Workspace, ids: Vec<ConflictId>) -> Result<(), StoreError> {
+        self.delete_conflicts(workspace, ids).await
     }
 
     async fn history(&self, event: &EventId, now: Timestamp) -> Result<Vec<Record>, StoreError> {

@@ -1,0 +1,157 @@
+//! Whether a person may be written to, by channel and topic, whoever was told.
+//!
+//! Of each subject the latest opt-out and the latest explicit opt-in are kept. Each is a maximum, so that order and repeats
+//! do not matter; an opt-out that is not older than the opt-in wins. Only what the operator calls explicit moves the second:
+//! by itself consent only ever tightens. What each tool was last heard to believe is kept beside it: it is not the truth,
+//! but what a later comparison starts from.
+//!
+//! This module knows nothing of how consent is told to the tools.
+
+use crate::event::{Channel, Choice, ConsentChange, Source};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Subjects kept of one person: every channel, and some tens of topics of three tools.
+const SUBJECTS_KEPT: usize = 200;
+
+/// All that is known of one person's wishes. A subject that is not in it has never been spoken of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Consent(BTreeMap<Subject, Wish>);
+
+/// What an opt-out or opt-in is about: `email`, `all`, `email/intercom:1943066`. A topic is named as its own tool names it,
+/// since only a mapping by the operator can say which topics of two tools are the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Subject(String);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    /// The latest opt-out, in whatever tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_at: Option<Timestamp>,
+    /// The latest explicit opt-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_at: Option<Timestamp>,
+    /// What each tool was last heard to believe.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub believed: BTreeMap<Source, Belief>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Belief {
+    pub choice: Choice,
+    pub at: Timestamp,
+}
+
+impl Subject {
+    pub fn of(source: Source, change: &ConsentChange) -> Self {
+        Self::new(change.channel, change.topic.as_ref().map(|topic| (source, topic.id.as_str())))
+    }
+
+    /// `channel`: `None` for all of them. `topic`: with the tool that calls it so.
+    pub fn new(channel: Option<Channel>, topic: Option<(Source, &str)>) -> Self {
+        let channel = channel.map_or("all", Channel::as_str);
+        Self(topic.map_or_else(|| channel.to_owned(), |(source, id)| format!("{channel}/{}:{id}", source.name())))
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Wish {
+    /// Nobody may write to the person about this.
+    pub fn is_out(&self) -> bool {
+        self.out_at.is_some_and(|out| self.in_at.is_none_or(|back_in| out >= back_in))
+    }
+
+    fn opt_out(&mut self, at: Timestamp) {
+        self.out_at = self.out_at.max(Some(at));
+    }
+
+    /// The later belief, of two at once the tighter one.
+    fn believe(&mut self, source: Source, choice: Choice, at: Timestamp) {
+        let belief = self.believed.entry(source).or_insert(Belief { choice, at });
+        if (at, choice) > (belief.at, belief.choice) {
+            *belief = Belief { choice, at };
+        }
+    }
+
+    fn unite(&mut self, other: Self) {
+        let was_out = self.is_out() || other.is_out();
+        self.out_at = self.out_at.max(other.out_at);
+        self.in_at = self.in_at.max(other.in_at);
+        for (source, Belief { choice, at }) in other.believed {
+            self.believe(source, choice, at);
+        }
+        // That one of two records opted in says nothing about the other's opt-out: who was out stays out.
+        if was_out && !self.is_out() {
+            self.out_at = self.in_at;
+        }
+    }
+}
+
+impl Consent {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The person, or somebody for them, opted out or in. `explicit`: an opt-in from there holds for every tool.
+    pub fn note_act(&mut self, source: Source, change: &ConsentChange, at: Timestamp, explicit: bool) {
+        let wish = self.wish(source, change);
+        match change.choice {
+            Choice::Out => wish.opt_out(at),
+            Choice::In if explicit => wish.in_at = wish.in_at.max(Some(at)),
+            Choice::In => {}
+        }
+        wish.believe(source, change.choice, at);
+    }
+
+    /// What a tool believes, told along with something else. An opt-out that it was not known to believe in is news; that
+    /// it still believes in one is none, and that it believes the person to be in never is.
+    pub fn note_belief(&mut self, source: Source, change: &ConsentChange, at: Timestamp) {
+        if change.choice == Choice::In && !self.0.contains_key(&Subject::of(source, change)) {
+            // Almost everybody is in: not worth remembering.
+            return;
+        }
+        let wish = self.wish(source, change);
+        let known = wish.believed.get(&source).is_some_and(|belief| belief.choice == Choice::Out);
+        let since = wish.believed.get(&source).is_none_or(|belief| belief.at < at);
+        if change.choice == Choice::Out && !known && since {
+            wish.opt_out(at);
+        }
+        wish.believe(source, change.choice, at);
+    }
+
+    /// Takes over what another record of the same human wished: opt-outs united.
+    pub fn absorb(&mut self, other: Self) {
+        for (subject, wish) in other.0 {
+            self.0.entry(subject).or_default().unite(wish);
+        }
+    }
+
+    /// Out of this channel, or of everything. Topics are not looked at.
+    pub fn is_out_of(&self, channel: Channel) -> bool {
+        [Subject::new(Some(channel), None), Subject::new(None, None)].iter().any(|subject| self.0.get(subject).is_some_and(Wish::is_out))
+    }
+
+    /// Every subject ever spoken of.
+    pub fn wishes(&self) -> impl Iterator<Item = (&Subject, &Wish)> {
+        self.0.iter()
+    }
+
+    /// Where there are too many topics, what is said of another one is taken for the whole channel: an opt-out must not be
+    /// lost, and an opt-in changes nothing unless it is explicit.
+    fn wish(&mut self, source: Source, change: &ConsentChange) -> &mut Wish {
+        let mut subject = Subject::of(source, change);
+        if self.0.len() >= SUBJECTS_KEPT && change.choice == Choice::Out && !self.0.contains_key(&subject) {
+            subject = Subject::new(change.channel, None);
+        }
+        self.0.entry(subject).or_default()
+    }
+}

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use stand_in::{NOW, Reply, StandIn, hang, http, impatient_http, nobody, reply};
 use trefoil_connectors::http::Http;
 use trefoil_connectors::intercom::{IntercomClient, IntercomSettings, Region};
-use trefoil_domain::event::{Event, IdKind, Kind, Source, Workspace, event_id};
+use trefoil_domain::event::{Channel, Choice, ConsentChange, Event, IdKind, Kind, Source, Workspace, event_id};
 use trefoil_domain::id::EventId;
 use trefoil_domain::job::LookUp;
 use trefoil_domain::outcome::Outcome;
@@ -17,6 +17,7 @@ use trefoil_domain::time::{Span, Timestamp};
 
 const USER: &str = "6961d4041c1e12de4c5499cc";
 const LEAD: &str = "696205460674dbb9050aa7fd";
+const OTHER: &str = "6961e1e6d1965062ce6434d1";
 
 fn client(url: &str, http: &Http) -> IntercomClient {
     let mut settings = IntercomSettings::new(Region::Eu, SecretString::from("an-access-token"));
@@ -59,6 +60,13 @@ fn ids(event: &Event) -> Vec<(IdKind, &str)> {
     event.ids.iter().map(|id| (id.kind, id.value.as_str())).collect()
 }
 
+fn merged_from(event: &Event) -> Vec<&str> {
+    match &event.kind {
+        Kind::PersonMerged(merged) => merged.from.iter().map(|id| id.value.as_str()).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
 fn report(event: &Event) -> &TicketReport {
     match &event.kind {
         Kind::Ticket(report) => report,
@@ -99,8 +107,14 @@ async fn a_merged_contact_is_followed_once_and_keeps_both_ids() {
     let (client, stand_in) = with([merged(), reply(200, user(USER))]).await;
     let answer = ask(&client, &contact(LEAD)).await;
     assert_eq!(answer.outcome, Outcome::Done);
+    let [merged_event, identified] = answer.events.as_slice() else { panic!("{:?}", answer.events) };
+    assert_eq!(merged_from(merged_event), [LEAD]);
+    assert_eq!(ids(merged_event), [(IdKind::IntercomId, USER), (IdKind::UserId, "42"), (IdKind::Email, "user@example.com")]);
     let expected = [(IdKind::IntercomId, USER), (IdKind::IntercomId, LEAD), (IdKind::UserId, "42"), (IdKind::Email, "user@example.com")];
-    assert_eq!(ids(&answer.events[0]), expected);
+    assert_eq!(ids(identified), expected);
+    assert_eq!(identified.kind.profile(), merged_event.kind.profile());
+    assert!(matches!(identified.kind, Kind::PersonIdentified(_)));
+    assert_ne!(identified.id, merged_event.id);
     assert_eq!(stand_in.asked()[1].target, format!("/contacts/{USER}"));
 
     let (client, stand_in) = with([merged(), merged(), reply(200, user(USER))]).await;
@@ -108,6 +122,29 @@ async fn a_merged_contact_is_followed_once_and_keeps_both_ids() {
     assert_eq!(stand_in.unused_replies(), 1);
     let (client, _) = with([reply(410, "")]).await;
     assert_eq!(ask(&client, &contact(LEAD)).await.outcome, Outcome::rejected("merged_into_unknown_contact", ""));
+}
+
+#[tokio::test]
+async fn a_contact_that_answers_under_another_id_was_merged() {
+    let (client, stand_in) = with([reply(200, user(USER))]).await;
+    let answer = ask(&client, &contact(LEAD)).await;
+    let [merged, identified] = answer.events.as_slice() else { panic!("{:?}", answer.events) };
+    assert_eq!((merged_from(merged), ids(identified)[1]), (vec![LEAD], (IdKind::IntercomId, LEAD)));
+    assert_eq!(stand_in.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_contact_is_told_whole_with_its_number_and_its_consent() {
+    let mut spammed = user(USER);
+    for (key, value) in [("phone", json!("+1 555-555-0100")), ("unsubscribed_from_emails", json!(true))] {
+        spammed[key] = value;
+    }
+    let (client, _) = with([reply(200, spammed)]).await;
+    let answer = ask(&client, &contact(USER)).await;
+    assert_eq!(ids(&answer.events[0])[3], (IdKind::Phone, "+15555550100"));
+    let profile = answer.events[0].kind.profile().expect("a profile");
+    assert!(profile.whole);
+    assert_eq!(profile.consent, [ConsentChange { channel: Some(Channel::Email), topic: None, choice: Choice::Out }]);
 }
 
 #[tokio::test]
@@ -200,13 +237,14 @@ fn open_conversation(updated_at: i64) -> Value {
 
 #[tokio::test]
 async fn a_conversation_is_read_again_for_the_person_asked_about() {
-    let reply = || reply(200, open_conversation(1_768_033_000));
-    let (client, stand_in) = with([reply(), reply()]).await;
+    let conversation_again = || reply(200, open_conversation(1_768_033_000));
+    let (client, stand_in) = with([conversation_again(), conversation_again(), reply(200, user(LEAD))]).await;
     // One person under two ids, of which the conversation names one: they take part.
     let answer = ask(&client, &conversation(&[USER, LEAD])).await;
     assert_eq!(answer.outcome, Outcome::Done);
     let [present] = answer.events.as_slice() else { panic!("{:?}", answer.events) };
     assert_eq!(stand_in.asked()[0].target, "/conversations/215472621202693");
+    assert_eq!(stand_in.asked().len(), 1);
 
     let report_of = report(present);
     assert_eq!(report_of.fact, TicketFact::ReRead);
@@ -230,6 +268,49 @@ async fn a_conversation_is_read_again_for_the_person_asked_about() {
     assert_eq!(ids(absent), [(IdKind::IntercomId, LEAD)]);
     assert_ne!(absent.id, present.id);
     assert!(!serde_json::to_string(&answer.events).expect("JSON").contains("private"));
+}
+
+#[tokio::test]
+async fn whoever_was_merged_into_somebody_listed_still_takes_part() {
+    let open = || reply(200, open_conversation(1_768_033_000));
+    let into = |id: &str| reply(410, json!({"type": "error.list"})).with("link", format!("</contacts/{id}>; rel=\"canonical\""));
+    // Also where Intercom answers with the survivor at once.
+    for lead in [into(USER), reply(200, user(USER))] {
+        let (client, stand_in) = with([open(), reply(200, user(OTHER)), lead]).await;
+        let answer = ask(&client, &conversation(&[OTHER, LEAD])).await;
+        assert_eq!(answer.outcome, Outcome::Done);
+        let [merged, present] = answer.events.as_slice() else { panic!("{:?}", answer.events) };
+        let survivor = [(IdKind::IntercomId, USER), (IdKind::UserId, "42"), (IdKind::Email, "user@example.com")];
+        assert_eq!((merged_from(merged), ids(merged)), (vec![LEAD], survivor.to_vec()));
+        assert_eq!(merged.kind.profile().map(|profile| profile.whole), Some(false), "a conversation shows no whole contact");
+        assert_eq!((report(present).fact.clone(), report(present).seen.len()), (TicketFact::ReRead, 2));
+        assert_eq!(ids(present)[..2], [(IdKind::IntercomId, USER), (IdKind::IntercomId, LEAD)]);
+        assert_ne!(merged.id, present.id);
+        assert_eq!(stand_in.asked().len(), 3);
+    }
+    // Into somebody who is not there; or deleted, for all that Intercom says.
+    for lead in [into(OTHER), reply(410, ""), reply(404, "{}"), reply(200, user(LEAD))] {
+        let (client, _) = with([open(), lead]).await;
+        let answer = ask(&client, &conversation(&[LEAD])).await;
+        let [absent] = answer.events.as_slice() else { panic!("{:?}", answer.events) };
+        assert_eq!((report(absent).fact.clone(), ids(absent)), (TicketFact::Detached, vec![(IdKind::IntercomId, LEAD)]));
+    }
+    // Not knowing is no reason to believe either.
+    for (lead, outcome) in [(reply(500, "{}"), "destination_failed"), (reply(200, "[]"), "unreadable_answer")] {
+        let (client, _) = with([open(), lead]).await;
+        let answer = ask(&client, &conversation(&[LEAD])).await;
+        assert_eq!((answer.outcome, answer.events), (Outcome::retry(Span::ZERO, outcome), Vec::new()));
+    }
+}
+
+#[tokio::test]
+async fn of_very_many_contacts_only_some_are_asked_about() {
+    let many: Vec<String> = (0..30).map(|n| format!("lead{n:02}")).collect();
+    let alive = many.iter().map(|id| reply(200, user(id)));
+    let (client, stand_in) = with([reply(200, open_conversation(1_768_033_000))].into_iter().chain(alive)).await;
+    let answer = ask(&client, &conversation(&many.iter().map(String::as_str).collect::<Vec<_>>())).await;
+    assert_eq!(report(&answer.events[0]).fact, TicketFact::Detached);
+    assert_eq!(stand_in.asked().len(), 11);
 }
 
 #[tokio::test]

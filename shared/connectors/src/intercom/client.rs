@@ -17,7 +17,7 @@ use reqwest::{Method, Url};
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::fmt;
-use trefoil_domain::event::{Event, IdKind, Identifier, Kind, Source, Workspace, event_id};
+use trefoil_domain::event::{Event, IdKind, Identifier, Kind, Merged, Profile, Source, Workspace, event_id};
 use trefoil_domain::id::EventId;
 use trefoil_domain::job::LookUp;
 use trefoil_domain::outcome::Outcome;
@@ -32,6 +32,8 @@ const VERSION: (&str, &str) = ("intercom-version", "2.16");
 const MOST_CONVERSATION_BYTES: usize = 8 * 1024 * 1024;
 /// Times are whole seconds: until this long after a change, another one may carry the same second.
 const SETTLED_AFTER: Span = Span::from_secs(2);
+/// Contacts of one person that are asked about before the person is taken for gone from a conversation.
+const MOST_ASKED: usize = 10;
 
 /// Where the workspace lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,12 +170,17 @@ impl IntercomClient {
         if contact.id.get().is_none() || ids.is_empty() {
             return Err(unreadable());
         }
-        // The id that was asked for is theirs as well, whatever they are called now.
-        if let Some(asked) = Identifier::new(IdKind::IntercomId, asked).filter(|asked| !ids.contains(asked)) {
-            ids.insert(1, asked);
-        }
         let occurred_at = contact.updated_at.0.or(contact.created_at.0).unwrap_or(question.now);
-        Ok(vec![question.answer(asked, ids, occurred_at, Kind::PersonIdentified(profile(&contact)))])
+        let profile = profile(&contact);
+        // The id that was asked for is theirs as well, whatever they are called now.
+        let gone = Identifier::new(IdKind::IntercomId, asked).filter(|asked| !ids.contains(asked));
+        let merged = gone.map(|gone| {
+            let event = question.merged(asked, gone.clone(), ids.clone(), occurred_at, profile.clone());
+            ids.insert(1, gone);
+            event
+        });
+        let identified = question.answer(asked, ids, occurred_at, Kind::PersonIdentified(profile));
+        Ok(merged.into_iter().chain([identified]).collect())
     }
 
     async fn conversation(&self, question: Question<'_>, ticket: &TicketId, contacts: &[String]) -> Result<Vec<Event>, Outcome> {
@@ -199,14 +206,55 @@ impl IntercomClient {
         if item.id.get().is_none() || item.contacts.0.is_none() {
             return Err(unreadable());
         }
-        re_read(question, ticket, contacts, register, &item)
+        let reading = ReRead::of(question, ticket, register, &item)?;
+        let present = reading.present(contacts);
+        if !present.is_empty() {
+            return Ok(present);
+        }
+        // They may be on the list under a name that we have not heard of yet.
+        let asked = contacts.iter().take(if item.contacts.iter().len() == 0 { 0 } else { MOST_ASKED });
+        for asked in asked {
+            let survivor = self.survivor(question, asked).await?;
+            let merged = survivor.and_then(|survivor| reading.merged(asked, &survivor));
+            if let Some(events) = merged {
+                return Ok(events);
+            }
+        }
+        Ok(reading.absent(contacts))
+    }
+
+    /// Whom the contact was merged into, if it was. Intercom may also answer 404 for one that was merged, and then says no
+    /// more.
+    async fn survivor(&self, question: Question<'_>, asked: &str) -> Result<Option<String>, Outcome> {
+        let (verdict, answer) = self.get(&["contacts", asked], None, question.now).await?;
+        match verdict {
+            Verdict::Merged => Ok(canonical_contact(&answer)),
+            Verdict::Answered => {
+                let contact: Contact<'_> = read(&answer)?;
+                Ok(contact.id.get().filter(|id| *id != asked).map(str::to_owned))
+            }
+            Verdict::NotFound => Ok(None),
+            Verdict::Refused | Verdict::KeyRefused | Verdict::Redirected | Verdict::TooMany | Verdict::Busy => {
+                Err(Outcome::retry(Span::ZERO, "destination_failed"))
+            }
+        }
     }
 }
 
 impl Question<'_> {
     fn answer(self, contact: &str, ids: Vec<Identifier>, occurred_at: Timestamp, kind: Kind) -> Event {
+        self.event(&["look_up", self.asked_by.as_str(), contact], ids, occurred_at, kind)
+    }
+
+    /// A second answer to the same question: the contact asked about has gone into the one that has `ids`.
+    fn merged(self, contact: &str, gone: Identifier, ids: Vec<Identifier>, occurred_at: Timestamp, profile: Profile) -> Event {
+        let kind = Kind::PersonMerged(Merged { from: vec![gone], profile });
+        self.event(&["look_up", self.asked_by.as_str(), contact, "merged"], ids, occurred_at, kind)
+    }
+
+    fn event(self, name: &[&str], ids: Vec<Identifier>, occurred_at: Timestamp, kind: Kind) -> Event {
         Event {
-            id: event_id(Source::Intercom, self.workspace, &["look_up", self.asked_by.as_str(), contact]),
+            id: event_id(Source::Intercom, self.workspace, name),
             source: Source::Intercom,
             workspace: self.workspace.clone(),
             occurred_at,
@@ -219,35 +267,65 @@ impl Question<'_> {
     }
 }
 
-fn re_read(
-    question: Question<'_>,
-    ticket: &TicketId,
-    contacts: &[String],
+/// What a conversation or ticket that was read again says, to whoever takes part in it.
+struct ReRead<'q> {
+    question: Question<'q>,
+    ticket: &'q TicketId,
     register: Register,
-    item: &Item<'_>,
-) -> Result<Vec<Event>, Outcome> {
-    // What the ticket says of itself changes with it, and not always with its conversation.
-    let embedded = nested(item.ticket).filter(|_| register == Register::Conversation);
-    let last = last_part(item.conversation_parts.iter().chain(item.ticket_parts.iter()));
-    let changed = item.updated_at.0.max(embedded.as_ref().and_then(|t| t.updated_at.0));
-    let at = changed.map_or_else(|| seen_at(item, last, question.now), |at| Timestamp::from_secs(at.secs()));
-    if question.now.since(at) < SETTLED_AFTER {
-        return Err(Outcome::retry(SETTLED_AFTER, "too_fresh"));
+    item: &'q Item<'q>,
+    at: Timestamp,
+    seen: Vec<Sighting>,
+}
+
+impl<'q> ReRead<'q> {
+    /// # Errors
+    /// It has just changed.
+    fn of(question: Question<'q>, ticket: &'q TicketId, register: Register, item: &'q Item<'q>) -> Result<Self, Outcome> {
+        // What the ticket says of itself changes with it, and not always with its conversation.
+        let embedded = nested(item.ticket).filter(|_| register == Register::Conversation);
+        let last = last_part(item.conversation_parts.iter().chain(item.ticket_parts.iter()));
+        let changed = item.updated_at.0.max(embedded.as_ref().and_then(|t| t.updated_at.0));
+        let at = changed.map_or_else(|| seen_at(item, last, question.now), |at| Timestamp::from_secs(at.secs()));
+        if question.now.since(at) < SETTLED_AFTER {
+            return Err(Outcome::retry(SETTLED_AFTER, "too_fresh"));
+        }
+        let seen = sightings(register, item, embedded.as_ref(), last, at).into_iter().flatten().collect();
+        Ok(Self { question, ticket, register, item, at, seen })
     }
-    let seen: Vec<Sighting> = sightings(register, item, embedded.as_ref(), last, at).into_iter().flatten().collect();
-    let author = item.source.0.as_ref().and_then(|source| source.author.0.as_ref());
-    let answer = |asked: &str, ids, fact, occurred_at| {
-        question.answer(asked, ids, occurred_at, Kind::Ticket(report(ticket.clone(), register, item, fact, seen.clone())))
-    };
-    let listed = contacts.iter().filter_map(|asked| Some((asked, item.contacts.iter().find(|contact| contact.id.get() == Some(asked))?)));
-    let events: Vec<Event> = listed.map(|(asked, contact)| answer(asked, identifiers(contact, author), TicketFact::ReRead, at)).collect();
-    if !events.is_empty() {
-        return Ok(events);
+
+    fn answer(&self, asked: &str, ids: Vec<Identifier>, fact: TicketFact, occurred_at: Timestamp) -> Event {
+        let report = report(self.ticket.clone(), self.register, self.item, fact, self.seen.clone());
+        self.question.answer(asked, ids, occurred_at, Kind::Ticket(report))
     }
-    // The person takes no part any more, under any of their ids. Leaving may change no time in the object; that they are
-    // not on the list is true as of now.
-    let gone = contacts.iter().filter_map(|asked| Some((asked, Identifier::new(IdKind::IntercomId, asked)?)));
-    Ok(gone.take(1).map(|(asked, id)| answer(asked, vec![id], TicketFact::Detached, question.now)).collect())
+
+    /// Names of somebody who takes part.
+    fn listed(&self, contact: &str) -> Option<Vec<Identifier>> {
+        let author = self.item.source.0.as_ref().and_then(|source| source.author.0.as_ref());
+        let listed = self.item.contacts.iter().find(|listed| listed.id.get() == Some(contact))?;
+        Some(identifiers(listed, author))
+    }
+
+    fn present(&self, contacts: &[String]) -> Vec<Event> {
+        let listed = contacts.iter().filter_map(|asked| Some((asked, self.listed(asked)?)));
+        listed.map(|(asked, ids)| self.answer(asked, ids, TicketFact::ReRead, self.at)).collect()
+    }
+
+    /// The contact asked about takes part as `survivor`, if that one is listed.
+    fn merged(&self, asked: &str, survivor: &str) -> Option<Vec<Event>> {
+        let mut ids = self.listed(survivor)?;
+        let gone = Identifier::new(IdKind::IntercomId, asked)?;
+        let merged = self.question.merged(asked, gone.clone(), ids.clone(), self.question.now, Profile::default());
+        // Whichever of the two events comes first, it finds the person who asked.
+        ids.insert(1.min(ids.len()), gone);
+        Some(vec![merged, self.answer(asked, ids, TicketFact::ReRead, self.at)])
+    }
+
+    /// The person takes no part any more, under any of their ids. Leaving may change no time in the object; that they are
+    /// not on the list is true as of now.
+    fn absent(&self, contacts: &[String]) -> Vec<Event> {
+        let gone = contacts.iter().find_map(|asked| Some((asked, Identifier::new(IdKind::IntercomId, asked)?)));
+        gone.into_iter().map(|(asked, id)| self.answer(asked, vec![id], TicketFact::Detached, self.question.now)).collect()
+    }
 }
 
 fn sightings(

@@ -1,21 +1,8 @@
 //! What a contact says about a person: names for them, and attributes. Webhooks and REST carry the same object.
 
+use super::attributes::{side_by_side, text, time};
 use super::wire::{Author, Contact};
-use trefoil_domain::event::{Attributes, IdKind, Identifier, Profile, Value};
-use trefoil_domain::time::Timestamp;
-
-/// Customer.io refuses longer values, and nothing of use is that long.
-const LONGEST_TEXT_BYTES: usize = 1000;
-/// Marks text that was cut.
-const CUT: &str = "…";
-/// Customer.io's limit for the name of an attribute.
-const LONGEST_NAME_BYTES: usize = 150;
-/// Intercom allows this many custom attributes a workspace.
-const MOST_CUSTOM_ATTRIBUTES: usize = 250;
-
-/// Names that custom attributes cannot take: what Intercom itself says under them must not be made up by anybody else.
-const STANDARD: [&str; 9] =
-    ["name", "email", "phone", "role", "created_at", "signed_up_at", "last_seen_at", "unsubscribed_from_emails", "external_id"];
+use trefoil_domain::event::{Channel, Choice, ConsentChange, IdKind, Identifier, Profile, Value};
 
 /// Names of the person, strongest first. `author` is who began the conversation, where the contact comes from one.
 pub(super) fn identifiers(contact: &Contact<'_>, author: Option<&Author<'_>>) -> Vec<Identifier> {
@@ -28,58 +15,53 @@ pub(super) fn identifiers(contact: &Contact<'_>, author: Option<&Author<'_>>) ->
     };
     let email = contact.email.get().or_else(|| author.filter(|_| author_is("user") || author_is("lead")).and_then(|a| a.email.get()));
     let id = |kind, value: Option<&str>| value.and_then(|value| Identifier::new(kind, value));
-    [id(IdKind::IntercomId, contact.id.get()), id(IdKind::UserId, contact.external_id.get().filter(|_| is_user)), id(IdKind::Email, email)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let ids = [
+        id(IdKind::IntercomId, contact.id.get()),
+        id(IdKind::UserId, contact.external_id.get().filter(|_| is_user)),
+        id(IdKind::Email, email),
+        id(IdKind::Phone, contact.phone.get()),
+    ];
+    ids.into_iter().flatten().collect()
 }
 
-/// Standard fields and custom attributes side by side. What is null or empty is left out.
+/// Everything that the full object says. Intercom always sends the full object, and never what has changed in it.
 pub(super) fn profile(contact: &Contact<'_>) -> Profile {
-    let is_user = contact.role.get() == Some("user");
-    let text = |value: Option<&str>| value.map(|v| Value::String(cut(v.to_owned())));
-    let time = |value: Option<Timestamp>| value.and_then(Timestamp::to_rfc3339).map(Value::String);
     let standard = [
-        ("name", text(contact.name.get())),
-        ("email", text(contact.email.get())),
-        ("phone", text(contact.phone.get())),
-        ("role", text(contact.role.get())),
+        ("name", text(&contact.name)),
+        ("email", text(&contact.email)),
+        ("phone", text(&contact.phone)),
+        ("formatted_phone", text(&contact.formatted_phone)),
+        ("role", text(&contact.role)),
         ("created_at", time(contact.created_at.0)),
         ("signed_up_at", time(contact.signed_up_at.0)),
         ("last_seen_at", time(contact.last_seen_at.0)),
         ("unsubscribed_from_emails", contact.unsubscribed_from_emails.0.map(Value::Bool)),
-        ("external_id", text(contact.external_id.get().filter(|_| is_user))),
+        ("external_id", text(&contact.external_id).filter(|_| contact.role.get() == Some("user"))),
     ];
-    let custom = contact
-        .custom_attributes
-        .0
-        .iter()
-        .filter(|(name, _)| !STANDARD.contains(&name.as_str()) && name.len() <= LONGEST_NAME_BYTES)
-        .take(MOST_CUSTOM_ATTRIBUTES)
-        .map(|(name, value)| (name.clone(), shortened(value)));
-    let mut attributes: Attributes = custom.collect();
-    attributes.extend(standard.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-    Profile { attributes, ..Profile::default() }
+    Profile { attributes: side_by_side(standard, &contact.custom_attributes, &[]), whole: true, consent: beliefs(contact) }
 }
 
-fn shortened(value: &Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(cut(text.clone())),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.clone(),
-    }
+/// One choice for the whole of a channel.
+pub(super) fn whole_channel(channel: Channel, choice: Choice) -> ConsentChange {
+    ConsentChange { channel: Some(channel), topic: None, choice }
 }
 
-fn cut(mut text: String) -> String {
-    if text.len() > LONGEST_TEXT_BYTES {
-        let end = text.floor_char_boundary(LONGEST_TEXT_BYTES - CUT.len());
-        text.truncate(end);
-        text.push_str(CUT);
-    }
-    text
+/// Whoever calls our mail spam wants none, whatever else stands there. That somebody has not opted out of SMS says nothing:
+/// nearly nobody has been asked.
+fn beliefs(contact: &Contact<'_>) -> Vec<ConsentChange> {
+    let email = match (contact.marked_email_as_spam.0, contact.unsubscribed_from_emails.0) {
+        (Some(true), _) | (_, Some(true)) => Some(Choice::Out),
+        (_, Some(false)) => Some(Choice::In),
+        (_, None) => None,
+    };
+    let sms = contact.unsubscribed_from_sms.0.filter(|out| *out).map(|_| Choice::Out);
+    let of = |channel, choice: Option<Choice>| choice.map(|choice| whole_channel(channel, choice));
+    [of(Channel::Email, email), of(Channel::Sms, sms)].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::attributes::{CUT, LONGEST_TEXT_BYTES};
     use super::*;
 
     fn ids(contact: &str, author: &str) -> Vec<(IdKind, String)> {
@@ -124,5 +106,25 @@ mod tests {
         assert_eq!(attributes.keys().map(String::as_str).collect::<Vec<_>>(), ["note", "role"]);
         let note = attributes["note"].as_str().expect("text");
         assert!(note.len() <= LONGEST_TEXT_BYTES && note.ends_with(CUT), "{}", note.len());
+    }
+
+    #[test]
+    fn what_intercom_believes_of_consent_is_only_what_it_clearly_says() {
+        use Choice::{In, Out};
+        for (json, expected) in [
+            (r#"{}"#, vec![]),
+            (r#"{"unsubscribed_from_emails":false}"#, vec![(Channel::Email, In)]),
+            (r#"{"unsubscribed_from_emails":true}"#, vec![(Channel::Email, Out)]),
+            (r#"{"unsubscribed_from_emails":"true","marked_email_as_spam":0}"#, vec![]),
+            (r#"{"unsubscribed_from_emails":false,"marked_email_as_spam":true}"#, vec![(Channel::Email, Out)]),
+            (r#"{"marked_email_as_spam":false}"#, vec![]),
+            (r#"{"unsubscribed_from_sms":false,"sms_consent":false}"#, vec![]),
+            (r#"{"unsubscribed_from_sms":true,"sms_consent":true}"#, vec![(Channel::Sms, Out)]),
+            (r#"{"unsubscribed_from_emails":true,"unsubscribed_from_sms":true}"#, vec![(Channel::Email, Out), (Channel::Sms, Out)]),
+        ] {
+            let contact: Contact<'_> = serde_json::from_str(json).expect("contact");
+            let expected: Vec<_> = expected.into_iter().map(|(channel, choice)| whole_channel(channel, choice)).collect();
+            assert_eq!(profile(&contact).consent, expected, "{json}");
+        }
     }
 }

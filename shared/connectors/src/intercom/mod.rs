@@ -3,6 +3,7 @@
 //! In: [`IntercomWebhooks`] turns a signed webhook into canonical events. Out: [`IntercomClient`] asks who a contact is and
 //! what state a conversation is in. Both read the same objects ([`wire`]) with the same rules ([`contact`], [`ticket`]).
 
+mod attributes;
 mod contact;
 mod lenient;
 // Each direction reads some fields that the other does not.
@@ -12,7 +13,11 @@ mod ticket;
 mod wire;
 
 #[cfg(feature = "intercom-in")]
+mod company;
+#[cfg(feature = "intercom-in")]
 mod normalize;
+#[cfg(feature = "intercom-in")]
+mod people;
 #[cfg(feature = "intercom-in")]
 mod topic;
 #[cfg(feature = "intercom-in")]
@@ -28,3 +33,7 @@ mod client;
 pub mod outcome;
 #[cfg(feature = "intercom-out")]
 pub use client::{IntercomClient, IntercomSettings, Region};
+
+/// The metadata key of every data event that we write at Intercom. One that has it comes from us, and is not taken in again:
+/// events carry no actor.
+pub const OWN_EVENT: &str = "trefoil";

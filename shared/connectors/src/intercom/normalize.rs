@@ -1,10 +1,11 @@
-//! From a notification to canonical events, one for each person concerned. Takes from the item only what is named in
-//! [`super::wire`]: no message body, subject or page address gets past this point.
+//! From a notification about a conversation or ticket to canonical events, one for each person concerned; and what all
+//! notifications share. Takes from the item only what is named in [`super::wire`]: no message body, subject or page address
+//! gets past this point.
 
-use super::contact::{identifiers, profile};
+use super::contact::identifiers;
 use super::lenient::Object;
 use super::ticket::{Proof, Transition, conversation_sighting, last_part, report, seen_at, ticket_sighting, transition};
-use super::topic::{About, Says};
+use super::topic::Says;
 use super::webhooks::Notification;
 use super::wire::{Contact, Item, Part, Rating, Tag, nested};
 use serde::Deserialize;
@@ -17,40 +18,11 @@ use trefoil_domain::time::Timestamp;
 /// More than any conversation can have. Taking the first hundred would lose the others silently.
 const MOST_CONTACTS: usize = 100;
 const MOST_TAGS: usize = 50;
-const LONGEST_TAG_CHARS: usize = 255;
+pub(super) const LONGEST_NAME_CHARS: usize = 255;
 
 /// Why an authentic notification cannot be used: a stable word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unusable(pub(super) &'static str);
-
-pub(super) fn people(notification: &Notification<'_>, about: About, item: &RawValue) -> Result<Vec<Event>, Unusable> {
-    let contact: Contact<'_> = read(item)?;
-    let id = contact.id.get().ok_or(Unusable("no_contact_id"))?;
-    let ids = identifiers(&contact, None);
-    if ids.is_empty() {
-        return Err(Unusable("no_contact_id"));
-    }
-    let changed_at = match about {
-        About::Created => contact.created_at.0.or(contact.updated_at.0),
-        About::Updated | About::SignedUp => contact.updated_at.0.or(contact.created_at.0),
-    };
-    let kind = match about {
-        About::Created => Kind::PersonCreated(profile(&contact)),
-        About::Updated => Kind::PersonUpdated(profile(&contact)),
-        About::SignedUp => Kind::PersonSignedUp(profile(&contact)),
-    };
-    Ok(vec![Event {
-        id: notification.event_id(id, "", &[id]),
-        source: Source::Intercom,
-        workspace: notification.workspace.clone(),
-        occurred_at: changed_at.unwrap_or(notification.time()),
-        received_at: notification.now,
-        ids,
-        person: None,
-        origin: None,
-        kind,
-    }])
-}
 
 pub(super) fn tickets(notification: &Notification<'_>, register: Register, says: Says, item: &RawValue) -> Result<Vec<Event>, Unusable> {
     let outer: Item<'_> = read(item)?;
@@ -72,7 +44,11 @@ pub(super) fn tickets(notification: &Notification<'_>, register: Register, says:
             if let TicketFact::Tagged { tag } = &fact.what {
                 parts.extend(["tag", tag.as_str()]);
             }
-            let event_id = notification.event_id(id.as_str(), seen.last.and_then(|p| p.id.get()).unwrap_or_default(), &parts);
+            let event_id = if fact.retold {
+                event_id(Source::Intercom, notification.workspace, &[&["retold", id.as_str()], parts.as_slice()].concat())
+            } else {
+                notification.event_id(id.as_str(), seen.last.and_then(|p| p.id.get()).unwrap_or_default(), &parts)
+            };
             events.push(Event {
                 id: event_id,
                 source: Source::Intercom,
@@ -91,12 +67,12 @@ pub(super) fn tickets(notification: &Notification<'_>, register: Register, says:
 
 impl Notification<'_> {
     /// When it was made, in whole seconds.
-    fn time(&self) -> Timestamp {
+    pub(super) fn time(&self) -> Timestamp {
         Timestamp::from_secs(self.created_at.unwrap_or(self.now).secs())
     }
 
     /// The same for every delivery of one notification. `parts` tell apart the events that it falls into.
-    fn event_id(&self, item: &str, last_part: &str, parts: &[&str]) -> EventId {
+    pub(super) fn event_id(&self, item: &str, last_part: &str, parts: &[&str]) -> EventId {
         // The time of a notification, never the time of its arrival.
         let created_at = self.created_at.map_or(0, Timestamp::secs).to_string();
         let mut all = match self.id {
@@ -108,7 +84,7 @@ impl Notification<'_> {
     }
 }
 
-fn read<'a, T: Deserialize<'a>>(item: &'a RawValue) -> Result<T, Unusable> {
+pub(super) fn read<'a, T: Deserialize<'a>>(item: &'a RawValue) -> Result<T, Unusable> {
     serde_json::from_str::<Object<T>>(item.get()).ok().and_then(|item| item.0).ok_or(Unusable("unreadable_item"))
 }
 
@@ -220,11 +196,18 @@ fn ticket_proof(says: Says) -> Proof {
 struct Fact {
     what: TicketFact,
     at: Timestamp,
+    /// Any later notification may tell it again: it is the same event then.
+    retold: bool,
+}
+
+impl Fact {
+    fn new(what: TicketFact, at: Timestamp) -> Self {
+        Self { what, at, retold: false }
+    }
 }
 
 /// What happened to this person. `rated_it`: a score, if there is one, is theirs.
 fn facts(says: Says, seen: &Seen<'_, '_>, outer: &Item<'_>, item: &Item<'_>, rated_it: bool) -> Result<Vec<Fact>, Unusable> {
-    let fact = |what| Fact { what, at: seen.at };
     let what = match says {
         Says::Opened => TicketFact::Opened,
         Says::Replied(otherwise) => TicketFact::Replied { by: replied_by(seen.last, otherwise) },
@@ -239,13 +222,13 @@ fn facts(says: Says, seen: &Seen<'_, '_>, outer: &Item<'_>, item: &Item<'_>, rat
         Says::Prioritised => TicketFact::Prioritised,
         Says::Updated => TicketFact::Updated,
         // The object's own time may be older than this: being part of a conversation is no change of it.
-        Says::Attached => return Ok(vec![Fact { what: TicketFact::Attached, at: seen.told_at }]),
-        Says::Detached => return Ok(vec![Fact { what: TicketFact::Detached, at: seen.told_at }]),
-        Says::Deleted => return Ok(vec![Fact { what: TicketFact::Deleted, at: seen.told_at }]),
+        Says::Attached => return Ok(vec![Fact::new(TicketFact::Attached, seen.told_at)]),
+        Says::Detached => return Ok(vec![Fact::new(TicketFact::Detached, seen.told_at)]),
+        Says::Deleted => return Ok(vec![Fact::new(TicketFact::Deleted, seen.told_at)]),
         Says::Tagged => return tagged(seen, outer, item),
         Says::Rated => return Ok(vec![rated(seen, outer, item, rated_it)]),
     };
-    Ok(vec![fact(what)])
+    Ok(vec![Fact::new(what, seen.at)])
 }
 
 /// Bots reply under topics of teammates as well, so the part knows better.
@@ -261,6 +244,7 @@ fn replied_by(last: Option<&Part<'_>>, otherwise: Author) -> Author {
 
 /// One fact for each new tag; just a sighting where the tags cannot be found.
 fn tagged(seen: &Seen<'_, '_>, outer: &Item<'_>, item: &Item<'_>) -> Result<Vec<Fact>, Unusable> {
+    let mut retold = false;
     let tags: Vec<&Tag<'_>> = if outer.tags_added.0.is_some() {
         outer.tags_added.iter().collect()
     } else if outer.tag.0.is_some() {
@@ -269,12 +253,13 @@ fn tagged(seen: &Seen<'_, '_>, outer: &Item<'_>, item: &Item<'_>) -> Result<Vec<
         // Every tag there is. Where they say when they were applied, the new one is the latest.
         let all = || item.tags.iter().filter(|tag| tag.name.get().is_some());
         let newest = all().filter_map(|tag| tag.applied_at.0).max();
+        retold = newest.is_none();
         all().filter(|tag| tag.applied_at.0 == newest).collect()
     };
     let mut facts: Vec<(String, Timestamp)> = tags
         .into_iter()
         .filter_map(|tag| {
-            let name: String = tag.name.get()?.chars().take(LONGEST_TAG_CHARS).collect();
+            let name: String = tag.name.get()?.chars().take(LONGEST_NAME_CHARS).collect();
             // Not the time of the tagged part, which may be as old as the conversation.
             Some((name, tag.applied_at.0.unwrap_or(seen.told_at)))
         })
@@ -285,18 +270,18 @@ fn tagged(seen: &Seen<'_, '_>, outer: &Item<'_>, item: &Item<'_>) -> Result<Vec<
         return Err(Unusable("over_50_tags"));
     }
     if facts.is_empty() {
-        return Ok(vec![Fact { what: TicketFact::Updated, at: seen.at }]);
+        return Ok(vec![Fact::new(TicketFact::Updated, seen.at)]);
     }
-    Ok(facts.into_iter().map(|(tag, at)| Fact { what: TicketFact::Tagged { tag }, at }).collect())
+    Ok(facts.into_iter().map(|(tag, at)| Fact { what: TicketFact::Tagged { tag }, at, retold }).collect())
 }
 
 fn rated(seen: &Seen<'_, '_>, outer: &Item<'_>, item: &Item<'_>, rated_it: bool) -> Fact {
     match rating(outer, item).filter(|_| rated_it) {
         Some((rating, score)) => {
             let at = rating.updated_at.0.or(rating.created_at.0).unwrap_or(seen.told_at);
-            Fact { what: TicketFact::Rated { score }, at }
+            Fact::new(TicketFact::Rated { score }, at)
         }
-        None => Fact { what: TicketFact::Updated, at: seen.at },
+        None => Fact::new(TicketFact::Updated, seen.at),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! <https://developers.intercom.com/docs/references/webhooks/webhook-models>
 
+use trefoil_domain::event::Choice;
 use trefoil_domain::tickets::{Author, Register};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,10 @@ pub(super) enum Topic {
     Unused,
     Unknown,
     Person(About),
+    Consent(Asks),
+    Company(Life),
+    /// Something that somebody did in the customer's product.
+    Behaviour,
     Ticket(Register, Says),
 }
 
@@ -21,6 +26,34 @@ pub(super) enum About {
     Created,
     Updated,
     SignedUp,
+    /// As the one before, in the model from before contacts.
+    VisitorSignedUp,
+    Merged,
+    Deleted,
+    Archived,
+    Restored,
+    Tagged,
+    Untagged,
+}
+
+/// What somebody asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// All mail or none of it, unless the contact itself says otherwise.
+    Email(Choice),
+    /// Some subscription types.
+    Types(Choice),
+    NoSms,
+}
+
+/// What became of a company.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    Created,
+    Updated,
+    Deleted,
+    Joined,
+    Left,
 }
 
 /// What a topic says happened to a conversation or ticket.
@@ -59,6 +92,7 @@ impl Topic {
             | "conversation.admin.noted"
             | "conversation.admin.assigned"
             | "conversation.admin.open.assigned"
+            | "conversation.company.updated"
             | "conversation.read" => (Conversation, Says::Updated),
             "conversation.priority.updated" => (Conversation, Says::Prioritised),
             "conversation.rating.added" => (Conversation, Says::Rated),
@@ -88,41 +122,49 @@ impl Topic {
         match topic {
             "ping" => Self::Ping,
             "contact.user.created" | "contact.lead.created" => Self::Person(About::Created),
-            "contact.user.updated"
-            | "contact.lead.updated"
-            | "contact.email.updated"
-            | "contact.lead.added_email"
-            | "contact.unarchive" => Self::Person(About::Updated),
+            "contact.user.updated" | "contact.lead.updated" | "contact.email.updated" | "contact.lead.added_email" => {
+                Self::Person(About::Updated)
+            }
             "contact.lead.signed_up" => Self::Person(About::SignedUp),
-            "contact.deleted"
-            | "contact.archived"
-            | "contact.merged"
-            | "contact.user.tag.created"
-            | "contact.user.tag.deleted"
-            | "contact.lead.tag.created"
-            | "contact.lead.tag.deleted"
-            | "contact.unsubscribed"
-            | "contact.subscribed"
-            | "contact.unsubscribed_from_sms"
-            | "granular.unsubscribe"
-            | "granular.subscribe"
-            | "conversation.company.updated"
-            | "conversation_part.redacted"
-            | "company.created"
-            | "company.updated"
-            | "company.deleted"
-            | "company.contact.attached"
-            | "company.contact.detached"
-            | "event.created"
-            | "visitor.signed_up"
-            | "job.completed"
-            | "api.request.completed" => Self::Unused,
+            "visitor.signed_up" => Self::Person(About::VisitorSignedUp),
+            "contact.merged" => Self::Person(About::Merged),
+            "contact.deleted" => Self::Person(About::Deleted),
+            // The lists of topics say one of each pair, payloads the other.
+            "contact.archived" | "contact.archive" => Self::Person(About::Archived),
+            "contact.unarchive" | "contact.unarchived" => Self::Person(About::Restored),
+            "contact.user.tag.created" | "contact.lead.tag.created" => Self::Person(About::Tagged),
+            "contact.user.tag.deleted" | "contact.lead.tag.deleted" => Self::Person(About::Untagged),
+
+            "contact.unsubscribed" => Self::Consent(Asks::Email(Choice::Out)),
+            "contact.subscribed" => Self::Consent(Asks::Email(Choice::In)),
+            "granular.unsubscribe" => Self::Consent(Asks::Types(Choice::Out)),
+            "granular.subscribe" => Self::Consent(Asks::Types(Choice::In)),
+            "contact.unsubscribed_from_sms" => Self::Consent(Asks::NoSms),
+
+            "company.created" => Self::Company(Life::Created),
+            "company.updated" => Self::Company(Life::Updated),
+            "company.deleted" => Self::Company(Life::Deleted),
+            "company.contact.attached" => Self::Company(Life::Joined),
+            "company.contact.detached" => Self::Company(Life::Left),
+
+            "event.created" => Self::Behaviour,
+
+            "conversation_part.redacted" | "job.completed" | "api.request.completed" => Self::Unused,
             _ => {
                 let area = topic.split('.').next().unwrap_or_default();
                 match area {
                     // Up to API 2.4 people were `user.*`, and `contact.*` meant leads.
                     "user" => Self::TooOld,
-                    "admin" | "article" | "call" | "content_stat" | "data_connector" | "audience" => Self::Unused,
+                    "admin"
+                    | "article"
+                    | "audience"
+                    | "call"
+                    | "content_import_source"
+                    | "content_snippet"
+                    | "content_stat"
+                    | "data_connector"
+                    | "messenger"
+                    | "procedure" => Self::Unused,
                     _ => Self::Unknown,
                 }
             }

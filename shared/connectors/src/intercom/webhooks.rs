@@ -1,10 +1,12 @@
-//! The way in for Intercom's webhooks: signature, size, envelope, topic; then [`super::normalize`]. Knows nothing of HTTP,
-//! queues or time of day.
+//! The way in for Intercom's webhooks: signature, size, envelope, topic; then [`super::normalize`], [`super::people`] or
+//! [`super::company`]. Knows nothing of HTTP, queues or time of day.
 //!
 //! <https://developers.intercom.com/docs/webhooks/webhook-notifications>
 
+use super::company::companies;
 use super::lenient::Object;
-use super::normalize::{Unusable, people, tickets};
+use super::normalize::{Unusable, tickets};
+use super::people::{behaviour, consent, people};
 use super::topic::Topic;
 use super::verify::{SecretsError, Verifier};
 use super::wire::Envelope;
@@ -73,7 +75,13 @@ impl IntercomWebhooks {
             Topic::Unknown => return Ok(Received::Ignored("unknown_topic".to_owned())),
             Topic::Unused => return Ok(Received::Ignored("unused_topic".to_owned())),
             Topic::TooOld => return Err(Unusable("api_version_below_2_5")),
-            Topic::Person(about) => people(&notification, about, item()?)?,
+            Topic::Person(about) => vec![people(&notification, about, item()?)?],
+            Topic::Consent(asks) => vec![consent(&notification, asks, item()?)?],
+            Topic::Company(life) => vec![companies(&notification, life, item()?)?],
+            Topic::Behaviour => match behaviour(&notification, item()?)? {
+                Some(event) => vec![event],
+                None => return Ok(Received::Ignored("own_echo".to_owned())),
+            },
             Topic::Ticket(register, says) => tickets(&notification, register, says, item()?)?,
         };
         Ok(Received::Events(events))
@@ -106,7 +114,23 @@ mod tests {
     use sha1::Sha1;
 
     const SECRET: &str = "a-secret-for-the-tests";
-    const CLOSED: &str = include_str!("../../../../tests/cases/intercom/a-teammate-closes-a-conversation/payload.json");
+    macro_rules! case {
+        ($name:literal) => {
+            include_str!(concat!("../../../../tests/cases/intercom/", $name, "/payload.json"))
+        };
+    }
+    const CLOSED: &str = case!("a-teammate-closes-a-conversation");
+    /// One of each shape.
+    const REAL: [&str; 8] = [
+        CLOSED,
+        case!("a-ticket-is-created"),
+        case!("a-user-is-updated"),
+        case!("a-lead-is-tagged"),
+        case!("all-mail-comes-before-single-types"),
+        case!("a-lead-joins-a-company"),
+        case!("an-event-may-carry-money-and-a-link"),
+        case!("a-visitor-signs-up"),
+    ];
 
     fn receive(body: &[u8]) -> Received {
         let mut mac = Hmac::<Sha1>::new_from_slice(SECRET.as_bytes()).expect("a key");
@@ -144,6 +168,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_tag_that_every_notification_tells_again_is_one_event() {
+        let told = |body: &str, notification: &str| match receive(body.replace("notif_00000000", notification).as_bytes()) {
+            Received::Events(events) => events.into_iter().map(|event| event.id).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        };
+        let all_there_are = case!("tags-inside-the-conversation");
+        assert_eq!(told(all_there_are, "notif_1"), told(all_there_are, "notif_2"));
+        let new_ones = case!("several-new-tags-are-several-events");
+        assert_ne!(told(new_ones, "notif_1"), told(new_ones, "notif_2"));
+    }
+
     proptest! {
         #[test]
         fn no_signed_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
@@ -151,10 +187,13 @@ mod tests {
         }
 
         #[test]
-        fn no_change_of_a_real_payload_makes_it_panic(at in any::<prop::sample::Index>(), len in 0usize..40, with in "[\\[\\]{}\",:0-9a-z\\\\ ]{0,40}") {
-            let at = at.index(CLOSED.len());
-            let mut body = CLOSED.as_bytes().to_vec();
-            body.splice(at..(at + len).min(CLOSED.len()), with.bytes());
+        fn no_change_of_a_real_payload_makes_it_panic(
+            real in prop::sample::select(REAL.to_vec()), at in any::<prop::sample::Index>(), len in 0usize..40,
+            with in "[\\[\\]{}\",:0-9a-z\\\\ ]{0,40}"
+        ) {
+            let at = at.index(real.len());
+            let mut body = real.as_bytes().to_vec();
+            body.splice(at..(at + len).min(real.len()), with.bytes());
             receive(&body);
         }
     }

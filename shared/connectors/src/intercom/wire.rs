@@ -5,6 +5,7 @@
 use super::lenient::{Flag, Flat, List, Named, Object, Scalar, Text, Time};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 pub(crate) struct Envelope<'a> {
@@ -150,6 +151,8 @@ impl Part<'_> {
 #[serde(default)]
 pub(crate) struct Tag<'a> {
     #[serde(borrow)]
+    pub(crate) id: Text<'a>,
+    #[serde(borrow)]
     pub(crate) name: Text<'a>,
     pub(crate) applied_at: Time,
 }
@@ -202,10 +205,110 @@ pub(crate) struct Contact<'a> {
     pub(crate) name: Text<'a>,
     #[serde(borrow)]
     pub(crate) phone: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) formatted_phone: Text<'a>,
     pub(crate) created_at: Time,
     pub(crate) updated_at: Time,
     pub(crate) signed_up_at: Time,
     pub(crate) last_seen_at: Time,
     pub(crate) unsubscribed_from_emails: Flag,
+    pub(crate) unsubscribed_from_sms: Flag,
+    pub(crate) marked_email_as_spam: Flag,
     pub(crate) custom_attributes: Flat,
+}
+
+/// What stands beside a contact, where a topic is about more than the contact: tags, consent, companies. A merge puts
+/// `merged_from` into the contact itself.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct BesideContact<'a> {
+    #[serde(borrow)]
+    pub(crate) contact: Object<Contact<'a>>,
+    #[serde(borrow)]
+    pub(crate) company: Object<Company<'a>>,
+    #[serde(borrow)]
+    pub(crate) tag: Object<Tag<'a>>,
+    #[serde(borrow)]
+    pub(crate) subscription_types: List<SubscriptionType<'a>>,
+    #[serde(borrow)]
+    pub(crate) merged_from: Object<Reference<'a>>,
+    pub(crate) created_at: Time,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Reference<'a> {
+    #[serde(borrow)]
+    pub(crate) id: Text<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct SubscriptionType<'a> {
+    #[serde(borrow)]
+    pub(crate) id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) default_translation: Named<'a>,
+    /// Bare words.
+    #[serde(borrow)]
+    pub(crate) content_types: Option<&'a RawValue>,
+}
+
+/// What tells in the model from before contacts, which `visitor.signed_up` still has, whose person it is. The rest has the
+/// names that it has in a contact.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct OldUser<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(crate) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) user_id: Text<'a>,
+    pub(crate) anonymous: Flag,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Company<'a> {
+    #[serde(borrow)]
+    pub(crate) id: Text<'a>,
+    /// The customer's own id; Intercom makes one up for a company that a teammate or a form has entered.
+    #[serde(borrow)]
+    pub(crate) company_id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) name: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) plan: Named<'a>,
+    pub(crate) size: Scalar,
+    #[serde(borrow)]
+    pub(crate) website: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) industry: Text<'a>,
+    pub(crate) monthly_spend: Scalar,
+    pub(crate) session_count: Scalar,
+    pub(crate) user_count: Scalar,
+    /// When the company became a customer, as the customer's own system says.
+    pub(crate) remote_created_at: Time,
+    pub(crate) created_at: Time,
+    pub(crate) updated_at: Time,
+    pub(crate) custom_attributes: Flat,
+}
+
+/// A data event.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct DataEvent<'a> {
+    #[serde(borrow)]
+    pub(crate) id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) event_name: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) intercom_user_id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) user_id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) email: Text<'a>,
+    /// Each value is read by itself: money and links are objects, everything else is bare.
+    #[serde(borrow)]
+    pub(crate) metadata: Object<BTreeMap<String, &'a RawValue>>,
+    pub(crate) created_at: Time,
 }

@@ -123,6 +123,16 @@ impl World {
         self.stored.lock().expect("lock").people.values().filter(|p| p.merged_into.is_none()).cloned().collect()
     }
 
+    /// Who goes on for this one.
+    pub(crate) fn survivor(&self, id: &PersonId) -> PersonId {
+        let stored = self.stored.lock().expect("lock");
+        let mut id = id;
+        while let Some(next) = stored.people.get(id).and_then(|person| person.merged_into.as_ref()) {
+            id = next;
+        }
+        id.clone()
+    }
+
     pub(crate) fn records(&self) -> Vec<Record> {
         self.stored.lock().expect("lock").records.clone()
     }

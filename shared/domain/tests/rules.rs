@@ -67,7 +67,7 @@ fn ticket() -> TicketView<'static> {
 fn decide_all(routes: &Routes, on: Trigger, event: &Event) -> Vec<Decision> {
     let (person, ticket) = (person(), ticket());
     let scope = Scope::new(event, &person, on.is_about_a_ticket().then_some(&ticket), NOW);
-    routes.on(on).map(|route| route.decide(&scope)).collect()
+    routes.on(on, &event.kind).map(|route| route.decide(&scope)).collect()
 }
 
 fn took(name: &str, properties: Value) -> Vec<Decision> {
@@ -325,7 +325,7 @@ fn a_ticket_that_is_not_given_is_empty() {
     let (_, routes) = config::check("test.yaml", text).unwrap_or_else(|problems| panic!("{problems}"));
     let (event, person) = (ticket_event(TicketFact::Opened, json!({})), person());
     let scope = Scope::new(&event, &person, None, NOW);
-    let decisions: Vec<_> = routes.on(Trigger::intercom(What::TicketOpened)).map(|route| route.decide(&scope)).collect();
+    let decisions: Vec<_> = routes.on(Trigger::intercom(What::TicketOpened), &event.kind).map(|route| route.decide(&scope)).collect();
     assert_eq!(decisions, took("a", json!({})));
 }
 

@@ -1,7 +1,8 @@
 //! What an expression may speak of, checked before it ever runs: names, functions, and what can be told of types.
 
 use super::{LANGUAGE, is_absence};
-use crate::config::{Config, Expression, Trigger, What, nearest, quoted, suggestion};
+use crate::config::{Config, Expression, Trigger, What, listed, nearest, quoted, suggestion};
+use crate::event::{Channel, Metric, ParentKind};
 use crate::tickets::Priority;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, ParseErrors, Program, Value};
@@ -49,7 +50,7 @@ pub(super) const VARIABLES: [&str; 4] = ["event", "person", "ticket", "now"];
 type Only = Option<fn(What) -> bool>;
 
 /// Variable, field, type, and the facts that alone have it.
-pub(super) const FIELDS: [(&str, &str, Type, Only); 43] = [
+pub(super) const FIELDS: [(&str, &str, Type, Only); 42] = [
     ("event", "id", Type::Text, None),
     ("event", "source", Type::Text, None),
     ("event", "kind", Type::Text, None),
@@ -58,9 +59,9 @@ pub(super) const FIELDS: [(&str, &str, Type, Only); 43] = [
     ("event", "tag", Type::Text, Some(|what| matches!(what, What::TicketTagged | What::PersonTagged | What::PersonUntagged))),
     ("event", "score", Type::Number, Some(|what| matches!(what, What::TicketRated))),
     ("event", "replied_by", Type::Text, Some(|what| matches!(what, What::TicketReplied))),
-    ("event", "name", Type::Text, Some(has_name)),
+    ("event", "name", Type::Text, Some(What::has_name)),
     ("event", "channel", Type::Text, Some(|what| is_message(what) || is_consent(what))),
-    ("event", "topic", Type::Text, Some(is_consent)),
+    ("event", "topics", Type::List, Some(is_consent)),
     ("event", "metric", Type::Text, Some(is_message)),
     ("event", "machine", Type::Bool, Some(is_message)),
     ("event", "delivery_id", Type::Text, Some(is_message)),
@@ -70,7 +71,6 @@ pub(super) const FIELDS: [(&str, &str, Type, Only); 43] = [
     ("event", "link", Type::Text, Some(is_message)),
     ("event", "failure", Type::Text, Some(is_message)),
     ("event", "list_id", Type::Text, Some(is_list)),
-    ("event", "list_name", Type::Text, Some(is_list)),
     ("event", "company_id", Type::Text, Some(is_company)),
     ("event", "value", Type::Unknown, Some(|what| matches!(what, What::Converted | What::TraitComputed))),
     ("event", "currency", Type::Text, Some(|what| matches!(what, What::Converted))),
@@ -111,9 +111,19 @@ fn is_company(what: What) -> bool {
     matches!(what, What::CompanyUpdated | What::CompanyDeleted | What::CompanyJoined | What::CompanyLeft)
 }
 
-/// What a source reports under a name of its own: these may be narrowed down by `named:` too.
-fn has_name(what: What) -> bool {
-    matches!(what, What::EventTracked | What::PageViewed | What::ScreenViewed | What::TraitComputed | What::Converted | What::Custom)
+/// Every field that an expression of such a route may speak of, as `event.name`, and whether all routes have it; for listing
+/// them to people. `person.suppressed` and `event.attributes` have names of their own below them.
+pub(super) fn fields(on: Trigger) -> impl Iterator<Item = (String, bool)> {
+    let fields = FIELDS.into_iter().filter(move |(variable, _, _, only)| is_there(variable, on) && only.is_none_or(|has| has(on.what)));
+    fields.map(|(variable, field, _, only)| (format!("{variable}.{field}"), only.is_none()))
+}
+
+fn is_there(variable: &str, on: Trigger) -> bool {
+    match variable {
+        "ticket" => on.is_about_a_ticket(),
+        "person" => on.what.concerns_a_person(),
+        _ => true,
+    }
 }
 
 /// Name, called on a value (`a.f(b)`), arguments, type of the result, example.
@@ -276,9 +286,12 @@ impl Reader<'_> {
                 self.say(format!("`ticket` is only there on events of tickets; this route is on `{}`", self.on));
                 Type::Unknown
             }
+            ("person", _) if !self.on.what.concerns_a_person() => {
+                self.say(format!("`person` is not there on `{}`, which concerns no person", self.on));
+                Type::Unknown
+            }
             ("event" | "person" | "ticket", []) => {
-                let fields: Vec<_> = self.fields_of(variable).map(|field| format!("`{field}`")).collect();
-                self.say(format!("`{variable}` alone is not a value; name one of its fields: {}", fields.join(", ")));
+                self.say(format!("`{variable}` alone is not a value; name one of its fields: {}", self.fields_of(variable)));
                 Type::Unknown
             }
             ("event" | "person" | "ticket", [field, rest @ ..]) => self.field(variable, field, rest),
@@ -291,21 +304,19 @@ impl Reader<'_> {
         }
     }
 
-    fn fields_of(&self, variable: &str) -> impl Iterator<Item = String> {
-        let on = self.on;
-        FIELDS
-            .into_iter()
-            .filter(move |(owner, _, _, only)| *owner == variable && only.is_none_or(|has| has(on.what)))
-            .map(|(owner, field, ..)| format!("{owner}.{field}"))
+    /// Those that this event alone has go first.
+    fn fields_of(&self, variable: &str) -> String {
+        let of_variable = |field: &str| field.split_once('.').is_some_and(|(owner, _)| owner == variable);
+        let (general, own): (Vec<_>, Vec<_>) = fields(self.on).filter(|(field, _)| of_variable(field)).partition(|(_, general)| *general);
+        listed(own.into_iter().chain(general).map(|(field, _)| field))
     }
 
     fn field(&mut self, variable: &str, field: &str, rest: &[&str]) -> Type {
         let full = format!("{variable}.{field}");
         let Some((_, _, kind, only)) = FIELDS.into_iter().find(|(owner, name, ..)| *owner == variable && *name == field) else {
-            let known: Vec<String> = self.fields_of(variable).collect();
             let near = nearest(field, FIELDS.into_iter().filter(|(owner, ..)| *owner == variable).map(|(_, name, ..)| name));
             let near = near.map(|name| format!("{variable}.{name}")).or_else(|| nearest(field, VARIABLES).map(str::to_owned));
-            let hint = near.map_or_else(|| format!("; known: {}", known.join(", ")), |near| format!(" (did you mean `{near}`?)"));
+            let hint = near.map_or_else(|| format!("; known: {}", self.fields_of(variable)), |near| format!(" (did you mean `{near}`?)"));
             self.say(format!("unknown field {}{hint}", quoted(&full)));
             return Type::Unknown;
         };
@@ -321,9 +332,8 @@ impl Reader<'_> {
         }
         match (full.as_str(), rest) {
             ("person.suppressed", []) => {
-                let windows = self.config.suppress.iter().map(|window| format!("`{full}.{}`", window.name));
-                let windows: Vec<String> = windows.collect();
-                self.say(format!("`{full}` alone is not a value; name one of the windows under `suppress:`: {}", windows.join(", ")));
+                let windows = listed(self.config.suppress.iter().map(|window| format!("{full}.{}", window.name)));
+                self.say(format!("`{full}` alone is not a value; name one of the windows under `suppress:`: {windows}"));
                 Type::Unknown
             }
             ("person.suppressed", [window]) => self.window(window),
@@ -543,6 +553,12 @@ fn words_of(field: &str) -> Option<Vec<&'static str>> {
     match field {
         "ticket.priority" | "person.open_ticket_priority" => Some(Priority::ALL.map(Priority::as_str).to_vec()),
         "event.replied_by" => Some(vec!["customer", "teammate", "bot"]),
+        "event.channel" => Some(Channel::KNOWN.map(Channel::as_str).to_vec()),
+        "event.metric" => Some(Metric::KNOWN.map(Metric::as_str).to_vec()),
+        "event.campaign_kind" => {
+            let kinds = [ParentKind::Campaign, ParentKind::Broadcast, ParentKind::Newsletter, ParentKind::Transactional];
+            Some(kinds.map(ParentKind::as_str).to_vec())
+        }
         _ => None,
     }
 }

@@ -59,9 +59,17 @@ fn trigger(build: &mut Build<'_>, node: &Node, path: &str) -> Option<Trigger> {
 /// What may have been meant: there are too many events to list them all.
 fn near_event(text: &str) -> String {
     let names = || Trigger::all().map(|(_, name)| name);
+    // Those that begin like this; cut short after the next word where that is much less to read.
     let below = |prefix: &str| {
-        let below: Vec<&str> = names().filter(|name| name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'))).collect();
-        (!below.is_empty()).then(|| format!("; known: {}", listed(below)))
+        let rests = || names().filter_map(|name| name.strip_prefix(prefix)?.strip_prefix('.'));
+        let mut groups: Vec<String> = rests()
+            .map(|rest| match rest.split_once('.') {
+                Some((word, _)) if rests().count() > 12 => format!("{prefix}.{word}.…"),
+                Some(_) | None => format!("{prefix}.{rest}"),
+            })
+            .collect();
+        groups.dedup();
+        (!groups.is_empty()).then(|| format!("; known: {}", listed(groups)))
     };
     let near = || nearest(text, names()).map(|near| format!(" (did you mean `{near}`?)"));
     let mut parents = std::iter::successors(text.rsplit_once('.'), |(parent, _)| parent.rsplit_once('.')).map(|(parent, _)| parent);
@@ -166,7 +174,7 @@ fn named_action(build: &mut Build<'_>, entry: &Entry, path: &str, on: Option<Tri
 fn needs_a_person(build: &mut Build<'_>, entry: &Entry, path: &str, on: Option<Trigger>) {
     let Some(on) = on.filter(|on| !on.what.concerns_a_person()) else { return };
     let joined = Trigger { what: What::CompanyJoined, ..on };
-    let message = format!("`{on}` concerns no person, so `{}` has nobody to be about; `{joined}` does", entry.key);
+    let message = format!("`{on}` concerns no person, and `{}` needs one; hang the route on `{joined}`", entry.key);
     build.say(entry.at, path, message);
 }
 

@@ -321,9 +321,11 @@ impl Reader<'_> {
             return Type::Unknown;
         };
         if let Some(has) = only.filter(|has| !has(self.on.what)) {
-            let mut names = Trigger::all().filter(|(trigger, _)| has(trigger.what)).map(|(_, name)| format!("`{name}`"));
-            let mut first: Vec<String> = names.by_ref().take(4).collect();
-            if names.next().is_some() {
+            let mut those: Vec<_> = Trigger::all().filter(|(trigger, _)| has(trigger.what)).collect();
+            // What the same tool reports is the likeliest to be meant.
+            those.sort_by_key(|(trigger, _)| trigger.source != self.on.source);
+            let mut first: Vec<String> = those.iter().take(4).map(|(_, name)| format!("`{name}`")).collect();
+            if those.len() > first.len() {
                 first.push("…".to_owned());
             }
             let message = format!("`{full}` is only there on {}; this route is on `{}`", first.join(", "), self.on);

@@ -1,9 +1,10 @@
 //! Decides what the routes make of an event: compiled once when a function starts, then asked for every event. Pure.
 //!
 //! The expression language is CEL (<https://cel.dev>), without its regular expressions and times. It lives in this module
-//! alone, so that functions which only need the settings do not carry it. `names` says what an expression may speak of,
-//! `scope` where the values come from.
+//! alone, so that functions which only need the settings do not carry it. `fields` says what an expression may speak of,
+//! `names` whether it does, `scope` where the values come from.
 
+mod fields;
 mod names;
 mod scope;
 
@@ -127,7 +128,7 @@ impl Routes {
 
 /// Every field that an expression of a route on this may speak of, such as `event.name`, and whether all routes have it.
 pub fn fields(on: Trigger) -> impl Iterator<Item = (String, bool)> {
-    names::fields(on)
+    fields::fields(on)
 }
 
 fn compile_route(config: &Config, route: &Route, problems: &mut Vec<Problem>) -> CompiledRoute {

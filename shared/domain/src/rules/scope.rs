@@ -158,7 +158,7 @@ impl VariableResolver for View<'_, '_> {
 }
 
 impl Scope<'_> {
-    /// CEL asks for the longest dotted name first. The names are those of `names::FIELDS`.
+    /// CEL asks for the longest dotted name first. The names are those of `fields::FIELDS`.
     fn value<'b>(&'b self, variable: &str, on: What) -> Option<CowVal<'b, 'b>> {
         let value = match variable {
             "now" => seconds(Some(self.now)),

@@ -108,7 +108,7 @@ fn decide(what: &str, routes: &Routes, on: Trigger, event: &Event) {
         resolution_time_hrs: Some(5.0),
         episode: 1,
     };
-    let route = routes.on(on).next().expect("a route");
+    let route = routes.on(on, &event.kind).next().expect("a route");
     let taken = per_run(|| {
         let scope = Scope::new(event, &person, on.is_about_a_ticket().then_some(&ticket), Timestamp::from_secs(1_768_018_948));
         route.decide(&scope)

@@ -89,7 +89,7 @@ fn actions(
     for cause in &causes {
         let ticket_view = cause.ticket.and_then(|id| Some(ticket_view(id, person.tickets.get(id)?, cause, config)));
         let scope = Scope::new(event, &person_view, ticket_view.as_ref(), now);
-        for route in routes.on(cause.trigger) {
+        for route in routes.on(cause.trigger, &event.kind) {
             match route.decide(&scope) {
                 Decision::Take(rendered) => {
                     for Rendered { index, what } in rendered {

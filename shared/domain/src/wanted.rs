@@ -30,12 +30,17 @@ impl Wanted {
         Self { by_trigger }
     }
 
-    /// Some route may act on this fact, under this name where the fact has one.
+    /// Some route may act on this fact, under this name where the fact has one; `None`: the name is not known yet.
     pub fn takes(&self, trigger: Trigger, name: Option<&str>) -> bool {
-        match (self.by_trigger.get(&trigger), name) {
-            (None, _) => false,
-            (Some(Names::Any), _) | (Some(Names::These(_)), None) => true,
-            (Some(Names::These(names)), Some(name)) => names.contains(name),
+        self.takes_any(trigger, name.as_slice())
+    }
+
+    /// As [`Wanted::takes`], for what goes by several names: a list has an id and a name.
+    pub fn takes_any(&self, trigger: Trigger, names: &[&str]) -> bool {
+        match self.by_trigger.get(&trigger) {
+            None => false,
+            Some(Names::Any) => true,
+            Some(Names::These(wanted)) => names.is_empty() || names.iter().any(|name| wanted.contains(*name)),
         }
     }
 }

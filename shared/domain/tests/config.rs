@@ -3,9 +3,13 @@
 //!
 //! `UPDATE=1 cargo test -p trefoil-domain --test config` writes the texts anew; read the difference before keeping it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use trefoil_domain::config::{self, EMBEDDED};
+use trefoil_domain::config::{self, ConsentConfig, EMBEDDED, IdentityConfig, Trigger, What};
+use trefoil_domain::event::{IdKind, Source};
+use trefoil_domain::rules;
+use trefoil_domain::wanted::Wanted;
 
 fn files(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/config").join(folder);
@@ -102,4 +106,119 @@ fn no_slip_of_the_finger_brings_the_reader_down() {
         typed[i] = slip;
         check(typed.into_iter().collect());
     }
+}
+
+/// The examples and defaults that are commented out work when the `# ` is taken away, and change nothing by themselves.
+#[test]
+fn what_is_commented_out_in_the_shipped_file_is_valid() {
+    let is_yaml = |text: &str| {
+        let key = |c: char| c.is_ascii_lowercase() || c == '_' || c == '.';
+        text.starts_with("- ") || text.trim_start_matches(key).starts_with(':') && text.starts_with(key)
+    };
+    let uncommented = EMBEDDED.lines().map(|line| match line.split_once("# ") {
+        Some((indent, text)) if indent.trim().is_empty() && is_yaml(text.trim_start()) => format!("{indent}{text}\n"),
+        Some(_) | None => format!("{line}\n"),
+    });
+    let text = uncommented.collect::<String>();
+    let (all, _) = config::check(config::FILE_NAME, &text).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+    let shipped = config::embedded();
+    assert_eq!((all.routes.len(), shipped.routes.len()), (7, 5));
+    assert_eq!(all.routes[5].named, ["Trial Started"]);
+    assert!(text.contains("\nidentity:\n") && text.contains("\nconsent:\n"));
+    assert_eq!((all.identity, all.consent), (shipped.identity, shipped.consent));
+}
+
+#[test]
+fn identity_and_consent_are_read_in_their_order() {
+    let read = |text: &str| config::parse("test.yaml", text).unwrap_or_else(|problems| panic!("{problems}"));
+    let nothing = read("version: 1\n");
+    assert_eq!((nothing.identity, nothing.consent), (IdentityConfig::default(), ConsentConfig::default()));
+    let given = read(
+        "version: 1\nidentity: { match_by: [user_id, phone, email] }\n\
+         consent: { explicit_opt_ins: [segment.person.subscribed, intercom.person.subscribed] }\n",
+    );
+    assert_eq!(given.identity.match_by, [IdKind::UserId, IdKind::Phone, IdKind::Email]);
+    assert_eq!(given.identity.strength(IdKind::AnonymousId), None);
+    assert_eq!(given.consent.explicit_opt_ins, [Source::Segment, Source::Intercom]);
+}
+
+#[test]
+fn every_trigger_has_one_name_and_can_be_hung_on() {
+    let names: BTreeSet<&str> = Trigger::all().map(|(_, name)| name).collect();
+    let triggers: BTreeSet<Trigger> = Trigger::all().map(|(trigger, _)| trigger).collect();
+    assert_eq!((names.len(), triggers.len()), (Trigger::all().count(), Trigger::all().count()));
+    for (trigger, name) in Trigger::all() {
+        assert_eq!(trigger.name(), Some(name));
+        let named = if trigger.what.has_name() { "named: x, " } else { "" };
+        let text = format!(
+            "version: 1\nroutes:\n  - {{ name: a, on: {name}, {named}when: event.kind != \"\", do: [ customerio.track_event: {{ name: x }} ] }}\n"
+        );
+        match config::check("test.yaml", &text) {
+            Ok((config, _)) => assert_eq!(config.routes[0].on, trigger),
+            Err(problems) => assert!(!trigger.what.concerns_a_person(), "{problems}"),
+        }
+    }
+}
+
+#[test]
+fn only_what_a_route_can_take_is_wanted() {
+    let text = "version: 1\nroutes:\n\
+        \x20 - { name: a, on: segment.event.tracked, named: [A, B], do: [ customerio.track_event: { name: x } ] }\n\
+        \x20 - { name: b, on: segment.event.tracked, named: C, do: [ customerio.track_event: { name: x } ] }\n\
+        \x20 - { name: c, on: segment.page.viewed, named: P, do: [ customerio.track_event: { name: x } ] }\n\
+        \x20 - { name: d, on: segment.page.viewed, do: [ customerio.track_event: { name: x } ] }\n\
+        \x20 - { name: e, on: customerio.segment.entered, named: ['7', Trial users], do: [ customerio.track_event: { name: x } ] }\n";
+    let wanted = Wanted::of(&config::parse("test.yaml", text).unwrap_or_else(|problems| panic!("{problems}")));
+    let segment = |what| Trigger { source: Source::Segment, what };
+    let tracked = |name| wanted.takes(segment(What::EventTracked), name);
+    assert_eq!([Some("A"), Some("B"), Some("C"), None].map(tracked), [true; 4]);
+    assert_eq!([Some("a"), Some("D"), Some("")].map(tracked), [false; 3]);
+    assert!(wanted.takes(segment(What::PageViewed), Some("any")));
+    assert!(!wanted.takes(Trigger { source: Source::Pipelines, what: What::PageViewed }, Some("P")));
+    assert!(!wanted.takes(segment(What::ScreenViewed), None));
+    let entered = |names: &[&str]| wanted.takes_any(Trigger { source: Source::Customerio, what: What::ListEntered }, names);
+    assert!(entered(&["7", "Renamed"]) && entered(&["8", "Trial users"]) && entered(&[]));
+    assert!(!entered(&["8", "Others"]));
+}
+
+// ------------------------------------------------------------------------------------------------ the page
+
+/// What stands between backticks; `.left` after `customerio.segment.entered` is `customerio.segment.left`.
+fn quoted_names(cell: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in cell.split('`').skip(1).step_by(2) {
+        let parent = names.last().and_then(|last| last.rsplit_once('.')).map_or("", |(parent, _)| parent);
+        names.push(if name.starts_with('.') { format!("{parent}{name}") } else { name.to_owned() });
+    }
+    names
+}
+
+#[test]
+fn the_page_lists_every_event_with_its_fields_and_every_field() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+    let page = fs::read_to_string(path).expect("a readable file");
+    let own = |on: Trigger| rules::fields(on).filter(|(_, everywhere)| !everywhere).map(|(field, _)| field).collect::<BTreeSet<_>>();
+    let of_messages = own(Trigger::all().find(|(trigger, _)| matches!(trigger.what, What::Message(..))).expect("a message").0);
+    let said = page.split_once("All of these have ").and_then(|(_, rest)| rest.split_once(". ")).expect("the fields of messages").0;
+    assert_eq!(quoted_names(said).into_iter().collect::<BTreeSet<_>>(), of_messages);
+
+    let mut triggers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut fields: Vec<String> = Vec::new();
+    for line in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').collect();
+        let names = quoted_names(cells[0]);
+        if ["event.", "person.", "ticket."].iter().any(|variable| names[0].starts_with(variable)) {
+            fields.extend(names);
+        } else if names[0].contains('.') {
+            let own = cells.get(1).map_or_else(|| of_messages.clone(), |cell| quoted_names(cell).into_iter().collect());
+            for name in names {
+                assert_eq!(triggers.insert(name.clone(), own.clone()), None, "{name} is listed twice");
+            }
+        }
+    }
+    let expected: BTreeMap<String, BTreeSet<String>> = Trigger::all().map(|(trigger, name)| (name.to_owned(), own(trigger))).collect();
+    assert_eq!(triggers, expected);
+    let expected: BTreeSet<String> = Trigger::all().flat_map(|(trigger, _)| rules::fields(trigger)).map(|(field, _)| field).collect();
+    assert_eq!(fields.len(), expected.len(), "a field is listed twice, or not at all");
+    assert_eq!(fields.into_iter().collect::<BTreeSet<_>>(), expected);
 }

@@ -1,11 +1,13 @@
 //! What routes make of events: exact actions, and the reason for every one not taken.
 
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 use trefoil_domain::config::{self, EMBEDDED, Trigger, What};
-use trefoil_domain::event::{Attributes, Event, Kind, Profile, Source, Workspace, event_id};
+use trefoil_domain::event::{Attributes, Behaviour, Event, Kind, List, ListKind, Profile, Source, Workspace, event_id};
 use trefoil_domain::job::CustomerioVerb;
-use trefoil_domain::rules::{Decision, PersonView, Rendered, Routes, Scope, TicketView};
+use trefoil_domain::rules::{Decision, PersonView, Rendered, Routes, Scope, TicketView, fields};
 use trefoil_domain::tickets::{Author, TicketFact, TicketId, TicketReport};
 use trefoil_domain::time::Timestamp;
 
@@ -67,7 +69,7 @@ fn ticket() -> TicketView<'static> {
 fn decide_all(routes: &Routes, on: Trigger, event: &Event) -> Vec<Decision> {
     let (person, ticket) = (person(), ticket());
     let scope = Scope::new(event, &person, on.is_about_a_ticket().then_some(&ticket), NOW);
-    routes.on(on).map(|route| route.decide(&scope)).collect()
+    routes.on(on, &event.kind).map(|route| route.decide(&scope)).collect()
 }
 
 fn took(name: &str, properties: Value) -> Vec<Decision> {
@@ -325,8 +327,96 @@ fn a_ticket_that_is_not_given_is_empty() {
     let (_, routes) = config::check("test.yaml", text).unwrap_or_else(|problems| panic!("{problems}"));
     let (event, person) = (ticket_event(TicketFact::Opened, json!({})), person());
     let scope = Scope::new(&event, &person, None, NOW);
-    let decisions: Vec<_> = routes.on(Trigger::intercom(What::TicketOpened)).map(|route| route.decide(&scope)).collect();
+    let decisions: Vec<_> = routes.on(Trigger::intercom(What::TicketOpened), &event.kind).map(|route| route.decide(&scope)).collect();
     assert_eq!(decisions, took("a", json!({})));
+}
+
+/// A case of `tests/config/events`: what expressions see of an event.
+#[derive(serde::Deserialize)]
+struct Seen {
+    on: String,
+    /// Of the event, its kind and data.
+    event: Value,
+    /// Value by expression.
+    sees: BTreeMap<String, Value>,
+}
+
+/// Every field that an event has of its own must be named in each of its cases, and every kind of event must have a case.
+#[test]
+fn what_is_seen_of_each_kind_of_event() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/config/events");
+    let mut seen = BTreeSet::new();
+    for entry in fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
+        let path = entry.expect("a readable folder").path();
+        let case = fs::read_to_string(&path).expect("a readable file");
+        let case: Seen = serde_json::from_str(&case).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let found = Trigger::all().find(|(_, name)| *name == case.on);
+        let (on, name) = found.unwrap_or_else(|| panic!("{}: no event is named {}", path.display(), case.on));
+        let mut event = event(serde_json::from_value(case.event).unwrap_or_else(|e| panic!("{}: {e}", path.display())));
+        event.source = on.source;
+        // What concerns no person can have no such action yet, but is looked at all the same.
+        let text = "version: 1\nroutes:\n  - { name: a, on: intercom.person.created, do: [ customerio.track_event: { name: x, properties: { p: \"${EXPRESSION}\" } } ] }\n";
+        for (expression, expected) in &case.sees {
+            let text = text.replace("EXPRESSION", expression);
+            let mut config = config::parse("test.yaml", &text).unwrap_or_else(|problems| panic!("{problems}"));
+            config.routes[0].on = on;
+            let routes = Routes::compile(&config).unwrap_or_else(|problems| panic!("{}: {problems}", path.display()));
+            let properties = if expected.is_null() { json!({}) } else { json!({ "p": expected }) };
+            assert_eq!(decide_all(&routes, on, &event), took("x", properties), "{}: {expression}", path.display());
+        }
+        for (field, everywhere) in fields(on) {
+            assert!(everywhere || case.sees.contains_key(&field), "{} says nothing of {field}", path.display());
+        }
+        seen.insert(kind_of(on, name));
+    }
+    let tickets = |on: &Trigger| on.is_about_a_ticket();
+    let expected = Trigger::all().filter(|(on, _)| !tickets(on)).map(|(on, name)| kind_of(on, name)).collect::<BTreeSet<_>>();
+    assert_eq!(seen, expected);
+}
+
+/// One word for all messages, one for each other kind of fact whatever the source.
+fn kind_of(on: Trigger, name: &'static str) -> String {
+    match on.what {
+        What::Message(..) => "message".to_owned(),
+        What::ListEntered | What::ListLeft => format!("{:?}", on.what),
+        _ => name.split_once('.').map_or(name, |(_, fact)| fact).to_owned(),
+    }
+}
+
+#[test]
+fn a_route_for_other_names_is_not_on_the_event() {
+    let route = |name: &str, on: &str, named: &str| {
+        format!(
+            "  - {{ name: {name}, on: {on}, named: {named}, when: event.name != \"\", do: [ customerio.track_event: {{ name: x }} ] }}\n"
+        )
+    };
+    let text = [
+        "version: 1\nroutes:\n  - { name: all, on: segment.event.tracked, do: [ customerio.track_event: { name: x } ] }\n".to_owned(),
+        route("one", "segment.event.tracked", "Trial Started"),
+        route("two", "segment.event.tracked", "[Order Completed, Trial Started]"),
+        route("pipelines", "pipelines.event.tracked", "Trial Started"),
+        route("by id", "customerio.segment.entered", "\"7\""),
+        route("by name", "customerio.segment.entered", "[Trial users]"),
+    ];
+    let (_, routes) = config::check("test.yaml", &text.concat()).unwrap_or_else(|problems| panic!("{problems}"));
+    let on = |source, what, kind: &Kind| -> Vec<String> {
+        routes.on(Trigger { source, what }, kind).map(|route| route.name().to_owned()).collect()
+    };
+    let tracked = |name: &str| {
+        let kind = Kind::Tracked(Behaviour { name: name.to_owned(), attributes: Attributes::new() });
+        on(Source::Segment, What::EventTracked, &kind)
+    };
+    assert_eq!(tracked("Trial Started"), ["all", "one", "two"]);
+    assert_eq!(tracked("Order Completed"), ["all", "two"]);
+    assert_eq!((tracked("trial started"), tracked("")), (vec!["all".to_owned()], vec!["all".to_owned()]));
+    let entered = |id: &str, name: &str| {
+        let list = List { kind: ListKind::Segment, id: id.to_owned(), name: name.to_owned(), attributes: Attributes::new() };
+        on(Source::Customerio, What::ListEntered, &Kind::ListEntered(list))
+    };
+    assert_eq!(entered("7", "Renamed"), ["by id"]);
+    assert_eq!(entered("8", "Trial users"), ["by name"]);
+    assert_eq!(entered("7", "Trial users"), ["by id", "by name"]);
+    assert!(entered("8", "Others").is_empty());
 }
 
 /// The thread of a test has 2 MiB of stack, as has a worker thread of the runtime.

@@ -5,8 +5,8 @@
 use super::problems::{Problem, quoted, suggestion};
 use super::routes;
 use super::yaml::{Entry, Node, Position, Text, Value, join};
-use super::{Config, ConsentConfig, CustomerioConfig, FacetNames, IdentityConfig, Tickets, Window, WindowTrigger};
-use crate::event::IdKind;
+use super::{Config, ConsentConfig, CustomerioConfig, FacetNames, IdentityConfig, Tickets, Trigger, What, Window, WindowTrigger};
+use crate::event::{IdKind, Source};
 use crate::tickets::{Audience, Counting, Priority, StartedBy};
 use crate::time::Span;
 
@@ -45,7 +45,8 @@ pub(super) fn config(root: &Node, problems: &mut Vec<Problem>) -> Config {
         build.say(root.at, "", "the file is empty; begin with `version: 1`");
         return config;
     }
-    let Some(top) = build.mapping(root, "", &["version", "tickets", "suppress", "customerio", "routes"]) else { return config };
+    let known = ["version", "tickets", "suppress", "customerio", "identity", "consent", "routes"];
+    let Some(top) = build.mapping(root, "", &known) else { return config };
     if let Some((node, path)) = top.require(&mut build, "version", "write `version: 1` at the top")
         && node.value != Value::Int(1)
     {
@@ -62,6 +63,12 @@ pub(super) fn config(root: &Node, problems: &mut Vec<Problem>) -> Config {
         config.suppress = build.suppress(node, &path, &mut names);
     }
     build.distinct_attributes(names, &config.customerio.attributes);
+    if let Some((node, path)) = top.section("identity") {
+        config.identity = build.identity(node, &path);
+    }
+    if let Some((node, path)) = top.section("consent") {
+        config.consent = build.consent(node, &path);
+    }
     if let Some((node, path)) = top.section("routes") {
         config.routes = routes::routes(&mut build, node, &path);
     }
@@ -160,7 +167,7 @@ impl Build<'_> {
         Some(found.into_iter().filter_map(|index| known.get(index).map(|(_, value)| *value)).collect())
     }
 
-    fn empty_list(&mut self, node: &Node, path: &str, consequence: &str) {
+    pub(super) fn empty_list(&mut self, node: &Node, path: &str, consequence: &str) {
         if matches!(&node.value, Value::List(items) if items.is_empty()) {
             self.say(node.at, path, format!("the list is empty, so {consequence}; name at least one, or remove the key"));
         }
@@ -195,6 +202,50 @@ impl Build<'_> {
             counting.audience = self.words(node, &path, &known).unwrap_or(counting.audience);
         }
         counting
+    }
+
+    // -------------------------------------------------------------------------------------------- identity, consent
+
+    fn identity(&mut self, node: &Node, path: &str) -> IdentityConfig {
+        let mut identity = IdentityConfig::default();
+        let Some(fields) = self.mapping(node, path, &["match_by"]) else { return identity };
+        if let Some((node, path)) = fields.get("match_by") {
+            let known =
+                [("user_id", IdKind::UserId), ("email", IdKind::Email), ("phone", IdKind::Phone), ("anonymous_id", IdKind::AnonymousId)];
+            identity.match_by = self.words(node, &path, &known).unwrap_or(identity.match_by);
+            self.empty_list(node, &path, "nobody could be recognised");
+            self.user_id_first(node, &path);
+        }
+        identity
+    }
+
+    /// A user id is the customer's own key, and one person's for good. An address can be shared or passed on: if it went before
+    /// the user id, or the user id did not count, one person's facts would end up with another.
+    fn user_id_first(&mut self, node: &Node, path: &str) {
+        let Value::List(items) = &node.value else { return };
+        let is_user_id = |item: &Node| matches!(&item.value, Value::Text(text) if text.text == "user_id");
+        match items.iter().position(is_user_id) {
+            Some(0) => {}
+            Some(place) => {
+                let at = items.get(place).map_or(node.at, |item| item.at);
+                let message = "`user_id` must come first: it is one person's alone, and an address can be shared; move it to the front";
+                self.say(at, &format!("{path}[{place}]"), message);
+            }
+            None if items.is_empty() => {}
+            None => self.say(node.at, path, "`user_id` is missing: it is your own key of a person; write it first"),
+        }
+    }
+
+    fn consent(&mut self, node: &Node, path: &str) -> ConsentConfig {
+        let mut consent = ConsentConfig::default();
+        let Some(fields) = self.mapping(node, path, &["explicit_opt_ins"]) else { return consent };
+        if let Some((node, path)) = fields.get("explicit_opt_ins") {
+            let known = Trigger::all().filter(|(trigger, _)| trigger.what == What::PersonSubscribed);
+            let known: Vec<(&str, Source)> = known.map(|(trigger, name)| (name, trigger.source)).collect();
+            // An empty list is a choice: no opt-in holds beyond the tool in which it happened.
+            consent.explicit_opt_ins = self.words(node, &path, &known).unwrap_or_default();
+        }
+        consent
     }
 
     // -------------------------------------------------------------------------------------------- suppress

@@ -12,7 +12,7 @@ mod yaml;
 
 pub use crate::rules::check;
 pub use problems::{Problem, Problems};
-pub(crate) use problems::{nearest, quoted, suggestion};
+pub(crate) use problems::{listed, nearest, quoted, suggestion};
 pub(crate) use routes::MAX_EVENT_NAME_BYTES;
 pub use trigger::{Trigger, What};
 
@@ -81,7 +81,8 @@ pub struct Tickets {
 /// By which of the ids that the tools share a person is recognised, beside the ids that a tool has of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityConfig {
-    /// Strongest first: where two of them name two people, the earlier one decides. What is left out is never matched by.
+    /// Strongest first: where two of them name two people, the earlier one decides. What is left out is never matched by. The
+    /// user id is always there, and first.
     pub match_by: Vec<IdKind>,
 }
 
@@ -187,7 +188,7 @@ pub struct Route {
     /// Unique in the file.
     pub name: String,
     pub on: Trigger,
-    /// Only what the source reports under one of these names; empty: under any.
+    /// Only what the source reports under one of these names, letter by letter (of a list: its name or its id); empty: under any.
     pub named: Vec<String>,
     pub when: Option<Expression>,
     pub actions: Vec<ActionTemplate>,

@@ -61,8 +61,20 @@ pub(crate) fn suggestion<'a>(found: &str, known: impl IntoIterator<Item = &'a st
     let known: Vec<&str> = known.into_iter().collect();
     match nearest(found, known.iter().copied()) {
         Some(near) => format!(" (did you mean `{near}`?)"),
-        None => format!("; known: {}", known.join(", ")),
+        None => format!("; known: {}", listed(known)),
     }
+}
+
+/// As many names as anybody reads in a message.
+pub(crate) fn listed<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
+    const AT_MOST: usize = 12;
+    let mut names = names.into_iter();
+    let first: Vec<T> = names.by_ref().take(AT_MOST).collect();
+    let mut text = first.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    if names.next().is_some() {
+        text.push_str(", …");
+    }
+    text
 }
 
 /// The known name with the fewest slips of the finger from `found`, if few enough for its length, or the one it begins.

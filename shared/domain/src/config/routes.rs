@@ -1,9 +1,9 @@
 //! The `routes:` of a file, and the templates in them. Expressions are cut out here and understood in [`crate::rules`].
 
 use super::build::{Build, Fields};
-use super::problems::{quoted, suggestion};
+use super::problems::{listed, nearest, quoted, suggestion};
 use super::yaml::{Entry, Node, Position, Text, Value, join};
-use super::{ActionTemplate, Expression, Route, Template, TemplatePart, Trigger};
+use super::{ActionTemplate, Expression, Route, Template, TemplatePart, Trigger, What};
 
 /// Customer.io: the longest event name, in bytes.
 pub(crate) const MAX_EVENT_NAME_BYTES: usize = 100;
@@ -23,15 +23,16 @@ pub(super) fn routes(build: &mut Build<'_>, node: &Node, path: &str) -> Vec<Rout
 }
 
 fn route<'n>(build: &mut Build<'_>, node: &'n Node, path: &str, names: &mut Vec<(&'n str, usize)>) -> Option<Route> {
-    let fields = build.mapping(node, path, &["name", "on", "when", "do"])?;
+    let fields = build.mapping(node, path, &["name", "on", "named", "when", "do"])?;
     let name = name(build, &fields, names);
     let on = fields.require(build, "on", &format!("say on which event, such as `on: {EXAMPLE}`"));
     let on = on.and_then(|(node, path)| trigger(build, node, &path));
+    let named = fields.get("named").map(|(node, path)| named(build, node, &path, on)).unwrap_or_default();
     let when = fields.get("when").and_then(|(node, path)| condition(build, node, path));
     let actions = fields.require(build, "do", "a route without an action does nothing; add `do:` with an action, or remove the route");
-    let actions = actions.map(|(node, path)| actions_of(build, node, &path));
+    let actions = actions.map(|(node, path)| actions_of(build, node, &path, on));
     // Without an event nothing can be said about the expressions.
-    Some(Route { name: name.unwrap_or_default(), on: on?, named: Vec::new(), when, actions: actions.unwrap_or_default() })
+    Some(Route { name: name.unwrap_or_default(), on: on?, named, when, actions: actions.unwrap_or_default() })
 }
 
 fn name<'n>(build: &mut Build<'_>, fields: &Fields<'n>, names: &mut Vec<(&'n str, usize)>) -> Option<String> {
@@ -50,9 +51,64 @@ fn trigger(build: &mut Build<'_>, node: &Node, path: &str) -> Option<Trigger> {
     let text = &build.text(node, path, &format!("one event such as `{EXAMPLE}`"))?.text;
     let found = Trigger::all().find(|(_, name)| name == text).map(|(trigger, _)| trigger);
     if found.is_none() {
-        build.say(node.at, path, format!("no event is named {}{}", quoted(text), suggestion(text, Trigger::all().map(|(_, name)| name))));
+        build.say(node.at, path, format!("no event is named {}{}", quoted(text), near_event(text)));
     }
     found
+}
+
+/// What may have been meant: there are too many events to list them all.
+fn near_event(text: &str) -> String {
+    let names = || Trigger::all().map(|(_, name)| name);
+    // Those that begin like this; cut short after the next word where that is much less to read.
+    let below = |prefix: &str| {
+        let rests = || names().filter_map(|name| name.strip_prefix(prefix)?.strip_prefix('.'));
+        let mut groups: Vec<String> = rests()
+            .map(|rest| match rest.split_once('.') {
+                Some((word, _)) if rests().count() > 12 => format!("{prefix}.{word}.…"),
+                Some(_) | None => format!("{prefix}.{rest}"),
+            })
+            .collect();
+        groups.dedup();
+        (!groups.is_empty()).then(|| format!("; known: {}", listed(groups)))
+    };
+    let near = || nearest(text, names()).map(|near| format!(" (did you mean `{near}`?)"));
+    let mut parents = std::iter::successors(text.rsplit_once('.'), |(parent, _)| parent.rsplit_once('.')).map(|(parent, _)| parent);
+    below(text).or_else(near).or_else(|| parents.find_map(below)).unwrap_or_else(|| {
+        let mut sources: Vec<&str> = Trigger::all().map(|(trigger, _)| trigger.source.name()).collect();
+        sources.dedup();
+        format!("; its first word is one of {}", listed(sources))
+    })
+}
+
+/// One name or several.
+fn named(build: &mut Build<'_>, node: &Node, path: &str, on: Option<Trigger>) -> Vec<String> {
+    if let Some(on) = on.filter(|on| !on.what.has_name()) {
+        let message = format!(
+            "`named` is for what people give names to, such as `segment.event.tracked`; `{on}` has no name: remove `named`, or use `when`"
+        );
+        build.say(node.at, path, message);
+    }
+    let items = match &node.value {
+        Value::List(items) => items.iter().enumerate().map(|(i, item)| (item, format!("{path}[{i}]"))).collect(),
+        Value::Text(_) => vec![(node, path.to_owned())],
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Map(_) | Value::Broken => {
+            build.wrong_type(node, path, "a name, or a list of names such as `[Trial Started]`; numbers need quotes");
+            return Vec::new();
+        }
+    };
+    build.empty_list(node, path, "the route would never be taken");
+    let mut names: Vec<String> = Vec::new();
+    for (item, path) in items {
+        let Some(text) = build.text(item, &path, "a name, in quotes if it is a number") else { continue };
+        if !text.marks.is_empty() {
+            build.say(item.at, &path, "`${` does not work here: a name is compared as it stands; use `when` for a condition");
+        } else if names.contains(&text.text) {
+            build.say(item.at, &path, format!("{} is already in the list", quoted(&text.text)));
+        } else {
+            names.push(text.text.clone());
+        }
+    }
+    names
 }
 
 fn condition(build: &mut Build<'_>, node: &Node, path: String) -> Option<Expression> {
@@ -69,7 +125,7 @@ fn condition(build: &mut Build<'_>, node: &Node, path: String) -> Option<Express
     }
 }
 
-fn actions_of(build: &mut Build<'_>, node: &Node, path: &str) -> Vec<ActionTemplate> {
+fn actions_of(build: &mut Build<'_>, node: &Node, path: &str, on: Option<Trigger>) -> Vec<ActionTemplate> {
     let Value::List(items) = &node.value else {
         build.wrong_type(node, path, "a list of actions, each beginning with `- customerio.track_event:`");
         return Vec::new();
@@ -77,15 +133,15 @@ fn actions_of(build: &mut Build<'_>, node: &Node, path: &str) -> Vec<ActionTempl
     if items.is_empty() {
         build.say(node.at, path, "the list is empty, so the route does nothing; add an action, or remove the route");
     }
-    items.iter().enumerate().filter_map(|(i, item)| action(build, item, &format!("{path}[{i}]"))).collect()
+    items.iter().enumerate().filter_map(|(i, item)| action(build, item, &format!("{path}[{i}]"), on)).collect()
 }
 
-fn action(build: &mut Build<'_>, node: &Node, path: &str) -> Option<ActionTemplate> {
+fn action(build: &mut Build<'_>, node: &Node, path: &str, on: Option<Trigger>) -> Option<ActionTemplate> {
     let Value::Map(entries) = &node.value else {
         build.wrong_type(node, path, &format!("an action such as `{}:` with its fields below it", ACTIONS[0]));
         return None;
     };
-    let actions: Vec<_> = entries.iter().map(|entry| named_action(build, entry, &join(path, &entry.key))).collect();
+    let actions: Vec<_> = entries.iter().map(|entry| named_action(build, entry, &join(path, &entry.key), on)).collect();
     if let Some(second) = entries.get(1) {
         build.say(
             second.at,
@@ -102,14 +158,24 @@ fn action(build: &mut Build<'_>, node: &Node, path: &str) -> Option<ActionTempla
     actions.into_iter().next()?
 }
 
-fn named_action(build: &mut Build<'_>, entry: &Entry, path: &str) -> Option<ActionTemplate> {
+fn named_action(build: &mut Build<'_>, entry: &Entry, path: &str, on: Option<Trigger>) -> Option<ActionTemplate> {
     match entry.key.as_str() {
-        "customerio.track_event" => track_event(build, &entry.node, path),
+        "customerio.track_event" => {
+            needs_a_person(build, entry, path, on);
+            track_event(build, &entry.node, path)
+        }
         other => {
             build.say(entry.at, path, format!("no action is named {}{}", quoted(other), suggestion(other, ACTIONS)));
             None
         }
     }
+}
+
+fn needs_a_person(build: &mut Build<'_>, entry: &Entry, path: &str, on: Option<Trigger>) {
+    let Some(on) = on.filter(|on| !on.what.concerns_a_person()) else { return };
+    let joined = Trigger { what: What::CompanyJoined, ..on };
+    let message = format!("`{on}` concerns no person, and `{}` needs one; hang the route on `{joined}`", entry.key);
+    build.say(entry.at, path, message);
 }
 
 fn track_event(build: &mut Build<'_>, node: &Node, path: &str) -> Option<ActionTemplate> {

@@ -53,6 +53,45 @@ pub enum What {
     Custom,
 }
 
+/// What Customer.io reports of each kind of message (<https://docs.customer.io/integrations/data-out/connections/webhooks/>):
+/// nobody opens a webhook, and no route may wait for it.
+const MESSAGES: [(Channel, &[Metric]); 7] = {
+    use Metric::{
+        Attempted, Bounced, Clicked, Converted, Deferred, Delivered, Drafted, Dropped, Failed, Opened, Replied, Sent, Spammed,
+        Undeliverable, Unsubscribed,
+    };
+    [
+        (
+            Channel::Email,
+            &[
+                Drafted,
+                Attempted,
+                Deferred,
+                Sent,
+                Delivered,
+                Opened,
+                Clicked,
+                Converted,
+                Unsubscribed,
+                Bounced,
+                Dropped,
+                Failed,
+                Undeliverable,
+                Spammed,
+            ],
+        ),
+        (Channel::Sms, &[Drafted, Attempted, Sent, Delivered, Clicked, Replied, Converted, Bounced, Dropped, Failed, Undeliverable]),
+        (Channel::Push, &[Drafted, Attempted, Sent, Delivered, Opened, Clicked, Converted, Bounced, Dropped, Failed, Undeliverable]),
+        (Channel::InApp, &[Drafted, Attempted, Sent, Opened, Clicked, Converted, Failed, Undeliverable]),
+        (
+            Channel::Whatsapp,
+            &[Drafted, Attempted, Sent, Delivered, Opened, Clicked, Replied, Converted, Bounced, Dropped, Failed, Undeliverable],
+        ),
+        (Channel::Slack, &[Drafted, Attempted, Sent, Clicked, Converted, Failed, Undeliverable]),
+        (Channel::Webhook, &[Drafted, Attempted, Sent, Clicked, Converted, Failed, Undeliverable]),
+    ]
+};
+
 /// Every trigger with its name, in the order in which they are listed to people.
 static ALL: LazyLock<Vec<(Trigger, String)>> = LazyLock::new(|| {
     let of = |source: Source, facts: &[(&'static str, What)]| -> Vec<(Trigger, String)> {
@@ -102,9 +141,9 @@ static ALL: LazyLock<Vec<(Trigger, String)>> = LazyLock::new(|| {
             ("custom", What::Custom),
         ],
     ));
-    for channel in Channel::KNOWN {
-        all.extend(Metric::KNOWN.into_iter().map(|metric| {
-            let trigger = Trigger { source: Source::Customerio, what: What::Message(channel, metric) };
+    for (channel, metrics) in MESSAGES {
+        all.extend(metrics.iter().map(|metric| {
+            let trigger = Trigger { source: Source::Customerio, what: What::Message(channel, *metric) };
             (trigger, format!("{}.{}.{}", Source::Customerio.name(), channel.as_str(), metric.as_str()))
         }));
     }
@@ -136,6 +175,29 @@ static ALL: LazyLock<Vec<(Trigger, String)>> = LazyLock::new(|| {
 
 static NAMES: LazyLock<BTreeMap<Trigger, &'static str>> =
     LazyLock::new(|| ALL.iter().map(|(trigger, name)| (*trigger, name.as_str())).collect());
+
+impl What {
+    /// The source reports it under a name that people choose, or of a list that people make: a route may be narrowed by it.
+    pub fn has_name(self) -> bool {
+        matches!(
+            self,
+            Self::ListEntered
+                | Self::ListLeft
+                | Self::JourneyStepReached
+                | Self::EventTracked
+                | Self::PageViewed
+                | Self::ScreenViewed
+                | Self::TraitComputed
+                | Self::Converted
+                | Self::Custom
+        )
+    }
+
+    /// There is a `person` in it, to speak of and to send to.
+    pub fn concerns_a_person(self) -> bool {
+        !matches!(self, Self::CompanyUpdated | Self::CompanyDeleted)
+    }
+}
 
 impl Trigger {
     /// Short for the source that most facts come from.

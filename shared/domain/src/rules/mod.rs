@@ -1,9 +1,10 @@
 //! Decides what the routes make of an event: compiled once when a function starts, then asked for every event. Pure.
 //!
 //! The expression language is CEL (<https://cel.dev>), without its regular expressions and times. It lives in this module
-//! alone, so that functions which only need the settings do not carry it. `names` says what an expression may speak of,
-//! `scope` where the values come from.
+//! alone, so that functions which only need the settings do not carry it. `fields` says what an expression may speak of,
+//! `names` whether it does, `scope` where the values come from.
 
+mod fields;
 mod names;
 mod scope;
 
@@ -12,11 +13,13 @@ pub use scope::{PersonView, Scope, TicketView};
 use crate::config::{
     self, ActionTemplate, Config, Expression, FILE_NAME, MAX_EVENT_NAME_BYTES, Problem, Problems, Route, Template, TemplatePart, Trigger,
 };
-use crate::event::Attributes;
+use crate::event::{Attributes, Kind};
 use crate::job::CustomerioVerb;
 use cel::objects::Key;
 use cel::{Context, Env, ExecutionError, Program, Value};
+use scope::{View, names_of};
 use serde_json::Value as Json;
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 /// The functions and macros of the language, made once.
@@ -25,13 +28,15 @@ static LANGUAGE: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib().wi
 /// All routes of a file, ready to decide.
 #[derive(Debug)]
 pub struct Routes {
-    routes: Vec<CompiledRoute>,
+    /// In the order of the file.
+    by_trigger: HashMap<Trigger, Vec<CompiledRoute>>,
 }
 
 #[derive(Debug)]
 pub struct CompiledRoute {
     name: String,
     on: Trigger,
+    named: Vec<String>,
     when: Option<Program>,
     actions: Vec<CompiledAction>,
 }
@@ -104,13 +109,26 @@ impl Routes {
     }
 
     fn compile_into(config: &Config, problems: &mut Vec<Problem>) -> Self {
-        Self { routes: config.routes.iter().map(|route| compile_route(config, route, problems)).collect() }
+        let mut by_trigger: HashMap<Trigger, Vec<CompiledRoute>> = HashMap::new();
+        for route in &config.routes {
+            by_trigger.entry(route.on).or_default().push(compile_route(config, route, problems));
+        }
+        Self { by_trigger }
     }
 
-    /// The routes that hang on this, in the order of the file.
-    pub fn on(&self, trigger: Trigger) -> impl Iterator<Item = &CompiledRoute> {
-        self.routes.iter().filter(move |route| route.on == trigger)
+    /// The routes that hang on this, in the order of the file. One for other names than the event's is none of them.
+    pub fn on(&self, trigger: Trigger, kind: &Kind) -> impl Iterator<Item = &CompiledRoute> {
+        let (name, id) = names_of(kind);
+        self.by_trigger.get(&trigger).into_iter().flatten().filter(move |route| {
+            let is = |own: Option<&str>| own.is_some_and(|own| route.named.iter().any(|named| named == own));
+            route.named.is_empty() || is(name) || is(id)
+        })
     }
+}
+
+/// Every field that an expression of a route on this may speak of, such as `event.name`, and whether all routes have it.
+pub fn fields(on: Trigger) -> impl Iterator<Item = (String, bool)> {
+    fields::fields(on)
 }
 
 fn compile_route(config: &Config, route: &Route, problems: &mut Vec<Problem>) -> CompiledRoute {
@@ -152,7 +170,7 @@ fn compile_route(config: &Config, route: &Route, problems: &mut Vec<Problem>) ->
             Some(CompiledAction::CustomerioTrackEvent { name: name?, properties })
         }
     });
-    CompiledRoute { name: route.name.clone(), on: route.on, when, actions: actions.collect() }
+    CompiledRoute { name: route.name.clone(), on: route.on, named: route.named.clone(), when, actions: actions.collect() }
 }
 
 // ------------------------------------------------------------------------------------------------ deciding
@@ -164,8 +182,9 @@ impl CompiledRoute {
     }
 
     pub fn decide(&self, scope: &Scope<'_>) -> Decision {
+        let view = View { scope, on: self.on.what };
         let mut context = Context::with_env(Arc::clone(&LANGUAGE));
-        context.set_variable_resolver(scope);
+        context.set_variable_resolver(&view);
         if let Some(when) = &self.when {
             match when.execute(&context) {
                 Ok(Value::Bool(true)) => {}

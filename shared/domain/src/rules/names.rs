@@ -1,8 +1,8 @@
 //! What an expression may speak of, checked before it ever runs: names, functions, and what can be told of types.
 
+use super::fields::{FIELDS, Type, VARIABLES, fields, words_of};
 use super::{LANGUAGE, is_absence};
-use crate::config::{Config, Expression, Trigger, What, nearest, quoted, suggestion};
-use crate::tickets::Priority;
+use crate::config::{Config, Expression, Trigger, listed, nearest, quoted, suggestion};
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, ParseErrors, Program, Value};
 use std::sync::Arc;
@@ -15,105 +15,6 @@ pub(super) enum Role {
     /// Must come to true or false.
     Condition,
     Value,
-}
-
-/// What is known of a value's type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Type {
-    Text,
-    Number,
-    Bool,
-    List,
-    Map,
-    Null,
-    Unknown,
-}
-
-impl Type {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Number => "a number",
-            Self::Bool => "true or false",
-            Self::List => "a list",
-            Self::Map => "a mapping",
-            Self::Null => "null",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-pub(super) const VARIABLES: [&str; 4] = ["event", "person", "ticket", "now"];
-
-/// Which facts have a field; `None`: all.
-type Only = Option<fn(What) -> bool>;
-
-/// Variable, field, type, and the facts that alone have it.
-pub(super) const FIELDS: [(&str, &str, Type, Only); 43] = [
-    ("event", "id", Type::Text, None),
-    ("event", "source", Type::Text, None),
-    ("event", "kind", Type::Text, None),
-    ("event", "occurred_at", Type::Number, None),
-    ("event", "attributes", Type::Map, None),
-    ("event", "tag", Type::Text, Some(|what| matches!(what, What::TicketTagged | What::PersonTagged | What::PersonUntagged))),
-    ("event", "score", Type::Number, Some(|what| matches!(what, What::TicketRated))),
-    ("event", "replied_by", Type::Text, Some(|what| matches!(what, What::TicketReplied))),
-    ("event", "name", Type::Text, Some(has_name)),
-    ("event", "channel", Type::Text, Some(|what| is_message(what) || is_consent(what))),
-    ("event", "topic", Type::Text, Some(is_consent)),
-    ("event", "metric", Type::Text, Some(is_message)),
-    ("event", "machine", Type::Bool, Some(is_message)),
-    ("event", "delivery_id", Type::Text, Some(is_message)),
-    ("event", "campaign_kind", Type::Text, Some(is_message)),
-    ("event", "campaign_id", Type::Text, Some(is_message)),
-    ("event", "subject", Type::Text, Some(is_message)),
-    ("event", "link", Type::Text, Some(is_message)),
-    ("event", "failure", Type::Text, Some(is_message)),
-    ("event", "list_id", Type::Text, Some(is_list)),
-    ("event", "list_name", Type::Text, Some(is_list)),
-    ("event", "company_id", Type::Text, Some(is_company)),
-    ("event", "value", Type::Unknown, Some(|what| matches!(what, What::Converted | What::TraitComputed))),
-    ("event", "currency", Type::Text, Some(|what| matches!(what, What::Converted))),
-    ("event", "reason", Type::Text, Some(|what| matches!(what, What::ChurnRisk))),
-    ("person", "id", Type::Text, None),
-    ("person", "user_id", Type::Text, None),
-    ("person", "email", Type::Text, None),
-    ("person", "phone", Type::Text, None),
-    ("person", "cio_id", Type::Text, None),
-    ("person", "has_open_ticket", Type::Bool, None),
-    ("person", "open_ticket_count", Type::Number, None),
-    ("person", "open_ticket_priority", Type::Text, None),
-    ("person", "last_csat_score", Type::Number, None),
-    ("person", "suppressed", Type::Map, None),
-    ("person", "unsubscribed", Type::Bool, None),
-    ("ticket", "id", Type::Text, None),
-    ("ticket", "priority", Type::Text, None),
-    ("ticket", "category", Type::Text, None),
-    ("ticket", "opened_at", Type::Number, None),
-    ("ticket", "resolved_at", Type::Number, None),
-    ("ticket", "resolution_time_hrs", Type::Number, None),
-    ("ticket", "episode", Type::Number, None),
-];
-
-fn is_message(what: What) -> bool {
-    matches!(what, What::Message(..))
-}
-
-fn is_consent(what: What) -> bool {
-    matches!(what, What::PersonUnsubscribed | What::PersonSubscribed)
-}
-
-fn is_list(what: What) -> bool {
-    matches!(what, What::ListEntered | What::ListLeft | What::JourneyStepReached)
-}
-
-fn is_company(what: What) -> bool {
-    matches!(what, What::CompanyUpdated | What::CompanyDeleted | What::CompanyJoined | What::CompanyLeft)
-}
-
-/// What a source reports under a name of its own: these may be narrowed down by `named:` too.
-fn has_name(what: What) -> bool {
-    matches!(what, What::EventTracked | What::PageViewed | What::ScreenViewed | What::TraitComputed | What::Converted | What::Custom)
 }
 
 /// Name, called on a value (`a.f(b)`), arguments, type of the result, example.
@@ -276,9 +177,12 @@ impl Reader<'_> {
                 self.say(format!("`ticket` is only there on events of tickets; this route is on `{}`", self.on));
                 Type::Unknown
             }
+            ("person", _) if !self.on.what.concerns_a_person() => {
+                self.say(format!("`person` is not there on `{}`, which concerns no person", self.on));
+                Type::Unknown
+            }
             ("event" | "person" | "ticket", []) => {
-                let fields: Vec<_> = self.fields_of(variable).map(|field| format!("`{field}`")).collect();
-                self.say(format!("`{variable}` alone is not a value; name one of its fields: {}", fields.join(", ")));
+                self.say(format!("`{variable}` alone is not a value; name one of its fields: {}", self.fields_of(variable)));
                 Type::Unknown
             }
             ("event" | "person" | "ticket", [field, rest @ ..]) => self.field(variable, field, rest),
@@ -291,28 +195,28 @@ impl Reader<'_> {
         }
     }
 
-    fn fields_of(&self, variable: &str) -> impl Iterator<Item = String> {
-        let on = self.on;
-        FIELDS
-            .into_iter()
-            .filter(move |(owner, _, _, only)| *owner == variable && only.is_none_or(|has| has(on.what)))
-            .map(|(owner, field, ..)| format!("{owner}.{field}"))
+    /// Those that this event alone has go first.
+    fn fields_of(&self, variable: &str) -> String {
+        let of_variable = |field: &str| field.split_once('.').is_some_and(|(owner, _)| owner == variable);
+        let (general, own): (Vec<_>, Vec<_>) = fields(self.on).filter(|(field, _)| of_variable(field)).partition(|(_, general)| *general);
+        listed(own.into_iter().chain(general).map(|(field, _)| field))
     }
 
     fn field(&mut self, variable: &str, field: &str, rest: &[&str]) -> Type {
         let full = format!("{variable}.{field}");
         let Some((_, _, kind, only)) = FIELDS.into_iter().find(|(owner, name, ..)| *owner == variable && *name == field) else {
-            let known: Vec<String> = self.fields_of(variable).collect();
             let near = nearest(field, FIELDS.into_iter().filter(|(owner, ..)| *owner == variable).map(|(_, name, ..)| name));
             let near = near.map(|name| format!("{variable}.{name}")).or_else(|| nearest(field, VARIABLES).map(str::to_owned));
-            let hint = near.map_or_else(|| format!("; known: {}", known.join(", ")), |near| format!(" (did you mean `{near}`?)"));
+            let hint = near.map_or_else(|| format!("; known: {}", self.fields_of(variable)), |near| format!(" (did you mean `{near}`?)"));
             self.say(format!("unknown field {}{hint}", quoted(&full)));
             return Type::Unknown;
         };
         if let Some(has) = only.filter(|has| !has(self.on.what)) {
-            let mut names = Trigger::all().filter(|(trigger, _)| has(trigger.what)).map(|(_, name)| format!("`{name}`"));
-            let mut first: Vec<String> = names.by_ref().take(4).collect();
-            if names.next().is_some() {
+            let mut those: Vec<_> = Trigger::all().filter(|(trigger, _)| has(trigger.what)).collect();
+            // What the same tool reports is the likeliest to be meant.
+            those.sort_by_key(|(trigger, _)| trigger.source != self.on.source);
+            let mut first: Vec<String> = those.iter().take(4).map(|(_, name)| format!("`{name}`")).collect();
+            if those.len() > first.len() {
                 first.push("…".to_owned());
             }
             let message = format!("`{full}` is only there on {}; this route is on `{}`", first.join(", "), self.on);
@@ -321,9 +225,8 @@ impl Reader<'_> {
         }
         match (full.as_str(), rest) {
             ("person.suppressed", []) => {
-                let windows = self.config.suppress.iter().map(|window| format!("`{full}.{}`", window.name));
-                let windows: Vec<String> = windows.collect();
-                self.say(format!("`{full}` alone is not a value; name one of the windows under `suppress:`: {}", windows.join(", ")));
+                let windows = listed(self.config.suppress.iter().map(|window| format!("{full}.{}", window.name)));
+                self.say(format!("`{full}` alone is not a value; name one of the windows under `suppress:`: {windows}"));
                 Type::Unknown
             }
             ("person.suppressed", [window]) => self.window(window),
@@ -535,14 +438,5 @@ fn text_literal(expression: &IdedExpr) -> Option<&str> {
         | Expr::Select(_)
         | Expr::Struct(_)
         | Expr::Unspecified => None,
-    }
-}
-
-/// All that a field can be, where that is a fixed set.
-fn words_of(field: &str) -> Option<Vec<&'static str>> {
-    match field {
-        "ticket.priority" | "person.open_ticket_priority" => Some(Priority::ALL.map(Priority::as_str).to_vec()),
-        "event.replied_by" => Some(vec!["customer", "teammate", "bot"]),
-        _ => None,
     }
 }

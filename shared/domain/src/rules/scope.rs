@@ -3,7 +3,8 @@
 //! All points in time are unix seconds. Where there is nothing, a field is null; an attribute that the source gave as null
 //! is taken as not given, so that `has(event.attributes.plan)` means "there is a plan".
 
-use crate::event::{Attributes, Channel, Company, ConsentChange, Event, Kind, List, MessageReport};
+use crate::config::What;
+use crate::event::{Attributes, Channel, Choice, Company, ConsentChange, Event, Kind, List, MessageReport};
 use crate::tickets::{Author, TicketFact};
 use crate::time::Timestamp;
 use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt};
@@ -86,10 +87,6 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn name(&self) -> Option<&'a str> {
-        name_of(&self.event.kind)
-    }
-
     fn message(&self) -> Option<&'a MessageReport> {
         if let Kind::Message(report) = &self.event.kind { Some(report) } else { None }
     }
@@ -105,25 +102,64 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The first change: a notification hardly ever has more than one.
-    fn consent(&self) -> Option<&'a ConsentChange> {
-        if let Kind::ConsentChanged(changes) = &self.event.kind { changes.first() } else { None }
+    /// One notification may opt out of some topics and into others; a route is about one of the two.
+    fn consent(&self, on: What) -> impl Iterator<Item = &'a ConsentChange> {
+        let choice = match on {
+            What::PersonUnsubscribed => Some(Choice::Out),
+            What::PersonSubscribed => Some(Choice::In),
+            _ => None,
+        };
+        let changes = if let Kind::ConsentChanged(changes) = &self.event.kind { changes.as_slice() } else { &[] };
+        changes.iter().filter(move |change| Some(change.choice) == choice)
     }
 }
 
-/// The name under which the source reports this, where it is one that people choose.
-pub(super) fn name_of(kind: &Kind) -> Option<&str> {
+/// The name under which the source reports this, where it is one that people choose, and beside it the id that a list has.
+pub(super) fn names_of(kind: &Kind) -> (Option<&str>, Option<&str>) {
     match kind {
-        Kind::Tracked(b) | Kind::PageViewed(b) | Kind::ScreenViewed(b) | Kind::Custom(b) => Some(&b.name),
-        Kind::TraitComputed { name, .. } => Some(name),
-        Kind::Converted(conversion) => Some(&conversion.name),
-        _ => None,
+        Kind::Tracked(b) | Kind::PageViewed(b) | Kind::ScreenViewed(b) | Kind::Custom(b) => (Some(&b.name), None),
+        Kind::TraitComputed { name, .. } => (Some(name), None),
+        Kind::Converted(conversion) => (Some(&conversion.name), None),
+        Kind::ListEntered(list) | Kind::ListLeft(list) => (Some(&list.name), Some(&list.id)),
+        Kind::PersonCreated(_)
+        | Kind::PersonUpdated(_)
+        | Kind::PersonSignedUp(_)
+        | Kind::PersonIdentified(_)
+        | Kind::PersonNotFound
+        | Kind::PersonMerged(_)
+        | Kind::PersonDeleted
+        | Kind::PersonArchived
+        | Kind::PersonRestored
+        | Kind::PersonTagged(_)
+        | Kind::PersonUntagged(_)
+        | Kind::ConsentChanged(_)
+        | Kind::CompanyUpdated(_)
+        | Kind::CompanyDeleted(_)
+        | Kind::CompanyJoined(_)
+        | Kind::CompanyLeft(_)
+        | Kind::Ticket(_)
+        | Kind::Message(_)
+        | Kind::ChurnRisk(_)
+        | Kind::Due(_)
+        | Kind::Settled(_) => (None, None),
     }
 }
 
-impl VariableResolver for Scope<'_> {
-    /// CEL asks for the longest dotted name first. The names are those of `names::FIELDS`.
+/// The scope as one route sees it.
+pub(super) struct View<'s, 'a> {
+    pub(super) scope: &'s Scope<'a>,
+    pub(super) on: What,
+}
+
+impl VariableResolver for View<'_, '_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        self.scope.value(variable, self.on)
+    }
+}
+
+impl Scope<'_> {
+    /// CEL asks for the longest dotted name first. The names are those of `fields::FIELDS`.
+    fn value<'b>(&'b self, variable: &str, on: What) -> Option<CowVal<'b, 'b>> {
         let value = match variable {
             "now" => seconds(Some(self.now)),
             "event.id" => text(Some(self.event.id.as_str())),
@@ -137,12 +173,15 @@ impl VariableResolver for Scope<'_> {
                 return Some(CowVal::Borrowed(attributes.as_ref()));
             }
             "event.tag" => text(self.tag()),
-            "event.name" => text(self.name()),
+            "event.name" => text(names_of(&self.event.kind).0),
             "event.channel" => {
                 let of_message = self.message().map(|report| report.channel);
-                text(of_message.or_else(|| self.consent()?.channel).map(Channel::as_str))
+                text(of_message.or_else(|| self.consent(on).next()?.channel).map(Channel::as_str))
             }
-            "event.topic" => text(self.consent().and_then(|change| Some(change.topic.as_ref()?.id.as_str()))),
+            "event.topics" => {
+                let topics = self.consent(on).filter_map(|change| change.topic.as_ref()).map(|topic| topic.id.as_str());
+                CowVal::owned(CelList::from(topics.map(|topic| boxed(CelString::from(topic))).collect::<Vec<_>>()))
+            }
             "event.metric" => text(self.message().map(|report| report.metric.as_str())),
             "event.machine" => CowVal::owned(CelBool::from(self.message().is_some_and(|report| report.machine))),
             "event.delivery_id" => text(self.message().and_then(|report| report.delivery_id.as_deref())),
@@ -152,7 +191,6 @@ impl VariableResolver for Scope<'_> {
             "event.link" => text(self.message().and_then(|report| report.link.as_deref())),
             "event.failure" => text(self.message().and_then(|report| report.failure.as_deref())),
             "event.list_id" => text(self.list().map(|list| list.id.as_str())),
-            "event.list_name" => text(self.list().map(|list| list.name.as_str())),
             "event.company_id" => text(self.company().map(|company| company.id.as_str())),
             "event.value" => match &self.event.kind {
                 Kind::Converted(conversion) => conversion.value.map_or_else(null, |value| CowVal::owned(CelDouble::from(value))),

@@ -1,0 +1,177 @@
+//! Consent under any interleaving: it never loosens by itself.
+
+use proptest::prelude::*;
+use trefoil_domain::consent::{Consent, Subject};
+use trefoil_domain::event::{Channel, Choice, ConsentChange, Source, Topic};
+use trefoil_domain::time::Timestamp;
+
+/// What happens to one of several records of one human.
+#[derive(Clone, Debug)]
+enum Step {
+    Act { record: usize, source: Source, change: ConsentChange, at: i64, explicit: bool },
+    Belief { record: usize, source: Source, change: ConsentChange, at: i64 },
+    /// The second goes into the first.
+    Merge(usize, usize),
+}
+
+const RECORDS: usize = 3;
+
+fn change() -> impl Strategy<Value = ConsentChange> {
+    let channel = prop_oneof![Just(None), Just(Some(Channel::Email)), Just(Some(Channel::Sms))];
+    let topic = prop_oneof![3 => Just(None), 1 => Just(Some(Topic { id: "topic_1".to_owned(), name: None }))];
+    let choice = prop_oneof![Just(Choice::Out), Just(Choice::In)];
+    (channel, topic, choice).prop_map(|(channel, topic, choice)| ConsentChange { channel, topic, choice })
+}
+
+fn source() -> impl Strategy<Value = Source> {
+    prop_oneof![Just(Source::Intercom), Just(Source::Customerio), Just(Source::Segment)]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let act = (0..RECORDS, source(), change(), 0..12_i64, any::<bool>())
+        .prop_map(|(record, source, change, at, explicit)| Step::Act { record, source, change, at, explicit });
+    let belief =
+        (0..RECORDS, source(), change(), 0..12_i64).prop_map(|(record, source, change, at)| Step::Belief { record, source, change, at });
+    let merge = (0..RECORDS, 0..RECORDS).prop_map(|(into, from)| Step::Merge(into, from));
+    prop_oneof![5 => act, 3 => belief, 1 => merge]
+}
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_768_000_000 + secs)
+}
+
+fn is_out(consent: &Consent, subject: &Subject) -> bool {
+    consent.wishes().any(|(s, wish)| s == subject && wish.is_out())
+}
+
+fn out_of(consent: &Consent) -> Vec<Subject> {
+    consent.wishes().filter(|(_, wish)| wish.is_out()).map(|(subject, _)| subject.clone()).collect()
+}
+
+fn take(records: &mut [Consent], step: &Step) {
+    match step {
+        Step::Act { record, source, change, at: when, explicit } => records[*record].note_act(*source, change, at(*when), *explicit),
+        Step::Belief { record, source, change, at: when } => records[*record].note_belief(*source, change, at(*when)),
+        Step::Merge(into, from) if into != from => {
+            let gone = std::mem::take(&mut records[*from]);
+            records[*into].absorb(gone);
+        }
+        Step::Merge(..) => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whoever is out stays out, unless an explicit opt-in is later than every opt-out that was ever told.
+    #[test]
+    fn it_never_loosens_by_itself(steps in proptest::collection::vec(step(), 0..25)) {
+        let mut records = vec![Consent::default(); RECORDS];
+        let mut told_out: Vec<(usize, Subject, i64)> = Vec::new();
+        for step in &steps {
+            let before: Vec<Vec<Subject>> = records.iter().map(out_of).collect();
+            take(&mut records, step);
+            if let Step::Merge(into, from) = step {
+                // The opt-outs of both are those of the one that is left.
+                for (record, ..) in told_out.iter_mut().filter(|(record, ..)| record == from) {
+                    *record = *into;
+                }
+                if into != from {
+                    for subject in before[*into].iter().chain(&before[*from]) {
+                        prop_assert!(is_out(&records[*into], subject), "{subject} was out before the merge");
+                    }
+                }
+                continue;
+            }
+            for (record, before) in before.iter().enumerate() {
+                for subject in before.iter().filter(|subject| !is_out(&records[record], subject)) {
+                    let Step::Act { record: acting, source, change, at, explicit: true } = step else {
+                        panic!("{subject} loosened by {step:?}");
+                    };
+                    prop_assert!(*acting == record && change.choice == Choice::In && Subject::of(*source, change) == *subject);
+                    let latest = told_out.iter().filter(|(r, s, _)| *r == record && s == subject).map(|(_, _, at)| *at).max();
+                    prop_assert!(latest.is_none_or(|out| out < *at), "{subject} is in since {at}, and was told out at {latest:?}");
+                }
+            }
+            if let Step::Act { record, source, change, at, .. } = step
+                && change.choice == Choice::Out
+            {
+                told_out.push((*record, Subject::of(*source, change), *at));
+            }
+        }
+    }
+
+    /// Of acts alone the order and the repeats do not matter, and the answer is the obvious one.
+    #[test]
+    fn acts_end_the_same_in_any_order(
+        acts in proptest::collection::vec((source(), change(), 0..12_i64), 0..12),
+        explicit in proptest::collection::vec(source(), 0..2),
+        order in any::<proptest::sample::Index>(),
+        again in proptest::collection::vec(any::<proptest::sample::Index>(), 0..4),
+    ) {
+        let tell = |told: &[(Source, ConsentChange, i64)]| {
+            let mut consent = Consent::default();
+            for (source, change, when) in told {
+                consent.note_act(*source, change, at(*when), explicit.contains(source));
+            }
+            consent
+        };
+        let mut shuffled = acts.clone();
+        if !acts.is_empty() {
+            shuffled.extend(again.iter().map(|index| index.get(&acts).clone()));
+            let turned = order.index(shuffled.len());
+            shuffled.rotate_left(turned);
+            shuffled.reverse();
+        }
+        prop_assert_eq!(tell(&acts), tell(&shuffled));
+
+        let consent = tell(&acts);
+        for (source, change, _) in &acts {
+            let subject = Subject::of(*source, change);
+            let of = |choice: Choice| {
+                let this = acts.iter().filter(|(s, c, _)| Subject::of(*s, c) == subject && c.choice == choice);
+                this.filter(|(s, c, _)| c.choice == Choice::Out || explicit.contains(s)).map(|(_, _, at)| *at).max()
+            };
+            // The last writer wins; a tie is out; who never opted out is in.
+            let expected = of(Choice::Out).is_some_and(|out| of(Choice::In).is_none_or(|back_in| out >= back_in));
+            prop_assert_eq!(is_out(&consent, &subject), expected, "{}", subject);
+        }
+    }
+}
+
+#[test]
+fn a_tool_that_goes_on_believing_in_an_opt_out_tells_no_news() {
+    let mut consent = Consent::default();
+    let email = |choice| ConsentChange { channel: Some(Channel::Email), topic: None, choice };
+    consent.note_belief(Source::Intercom, &email(Choice::Out), at(1));
+    assert!(consent.is_out_of(Channel::Email), "an opt-out from before we came counts");
+    consent.note_act(Source::Customerio, &email(Choice::In), at(5), true);
+    assert!(!consent.is_out_of(Channel::Email));
+    // Intercom has not been told yet, and says so with every change of the contact.
+    consent.note_belief(Source::Intercom, &email(Choice::Out), at(6));
+    assert!(!consent.is_out_of(Channel::Email));
+    consent.note_act(Source::Intercom, &email(Choice::Out), at(6), false);
+    assert!(consent.is_out_of(Channel::Email), "an act is news");
+}
+
+#[test]
+fn an_opt_in_holds_for_its_own_tool_alone() {
+    let mut consent = Consent::default();
+    let all = |choice| ConsentChange { channel: None, topic: None, choice };
+    consent.note_act(Source::Customerio, &all(Choice::Out), at(1), false);
+    consent.note_act(Source::Customerio, &all(Choice::In), at(2), false);
+    assert!(consent.is_out_of(Channel::Email) && consent.is_out_of(Channel::Sms));
+    let (_, wish) = consent.wishes().next().expect("spoken of");
+    assert_eq!(wish.believed[&Source::Customerio].choice, Choice::In);
+}
+
+#[test]
+fn more_topics_than_can_be_kept_close_the_channel() {
+    let mut consent = Consent::default();
+    for n in 0..300 {
+        let topic = Some(Topic { id: format!("topic_{n}"), name: None });
+        consent.note_act(Source::Customerio, &ConsentChange { channel: Some(Channel::Email), topic, choice: Choice::Out }, at(n), false);
+    }
+    assert!(consent.is_out_of(Channel::Email), "no opt-out is lost");
+    assert!(consent.wishes().count() <= 201);
+}

@@ -5,7 +5,7 @@
 //! <https://developers.intercom.com/docs/references/rest-api/api.intercom.io>
 
 use super::contact::{identifiers, profile};
-use super::lenient::Object;
+use crate::lenient::Object;
 use super::outcome::Verdict;
 use super::ticket::{Proof, conversation_sighting, last_part, report, seen_at, ticket_sighting};
 use super::wire::{Contact, Item, Part, nested};

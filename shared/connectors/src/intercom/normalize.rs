@@ -2,7 +2,7 @@
 //! [`super::wire`]: no message body, subject or page address gets past this point.
 
 use super::contact::{identifiers, profile};
-use super::lenient::Object;
+use crate::lenient::Object;
 use super::ticket::{Proof, Transition, conversation_sighting, last_part, report, seen_at, ticket_sighting, transition};
 use super::topic::{About, Says};
 use super::webhooks::Notification;

@@ -3,7 +3,7 @@
 //!
 //! <https://developers.intercom.com/docs/webhooks/webhook-notifications>
 
-use super::lenient::Object;
+use crate::lenient::Object;
 use super::normalize::{Unusable, people, tickets};
 use super::topic::Topic;
 use super::verify::{SecretsError, Verifier};

@@ -1,15 +1,10 @@
 //! What a contact says about a person: names for them, and attributes. Webhooks and REST carry the same object.
 
 use super::wire::{Author, Contact};
+use crate::cut::{LONGEST_NAME_BYTES, cut, shortened};
 use trefoil_domain::event::{Attributes, IdKind, Identifier, Profile, Value};
 use trefoil_domain::time::Timestamp;
 
-/// Customer.io refuses longer values, and nothing of use is that long.
-const LONGEST_TEXT_BYTES: usize = 1000;
-/// Marks text that was cut.
-const CUT: &str = "…";
-/// Customer.io's limit for the name of an attribute.
-const LONGEST_NAME_BYTES: usize = 150;
 /// Intercom allows this many custom attributes a workspace.
 const MOST_CUSTOM_ATTRIBUTES: usize = 250;
 
@@ -62,25 +57,10 @@ pub(super) fn profile(contact: &Contact<'_>) -> Profile {
     Profile { attributes, ..Profile::default() }
 }
 
-fn shortened(value: &Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(cut(text.clone())),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.clone(),
-    }
-}
-
-fn cut(mut text: String) -> String {
-    if text.len() > LONGEST_TEXT_BYTES {
-        let end = text.floor_char_boundary(LONGEST_TEXT_BYTES - CUT.len());
-        text.truncate(end);
-        text.push_str(CUT);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cut::{CUT, LONGEST_TEXT_BYTES};
 
     fn ids(contact: &str, author: &str) -> Vec<(IdKind, String)> {
         let contact: Contact<'_> = serde_json::from_str(contact).expect("contact");

@@ -430,7 +430,10 @@ pub enum Received {
         about: Option<String>,
     },
     /// As [`Received::Unusable`], and whoever wrote the body should be told: only where nothing else waits behind it.
-    Refused { reason: String, about: Option<String> },
+    Refused {
+        reason: String,
+        about: Option<String>,
+    },
 }
 
 /// The signature is missing or wrong. Says no more than that, to the sender and to the log.

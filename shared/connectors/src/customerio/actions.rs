@@ -8,7 +8,7 @@ use super::named::{Delivery, No, identifiers};
 use super::wire::{Action, Campaign, Head, Segment};
 use crate::cut::{LONGEST_NAME_BYTES, cut, shortened};
 use crate::lenient::{Flat, Object, Text};
-use trefoil_domain::event::{Attributes, Behaviour, Conversion, Event, Identifier, IdKind, Kind, List, ListKind, Profile, Risk, Value};
+use trefoil_domain::event::{Attributes, Behaviour, Conversion, Event, IdKind, Identifier, Kind, List, ListKind, Profile, Risk, Value};
 
 pub(super) const SCHEMA: &str = "cio-sync/1";
 /// Of every version.
@@ -148,7 +148,9 @@ fn listed(attributes: &Flat) -> Attributes {
     attributes
         .0
         .iter()
-        .filter(|(name, value)| name.len() <= LONGEST_NAME_BYTES && !value.as_str().is_some_and(|text| text.is_empty() || is_template(text)))
+        .filter(|(name, value)| {
+            name.len() <= LONGEST_NAME_BYTES && !value.as_str().is_some_and(|text| text.is_empty() || is_template(text))
+        })
         .take(MOST_ATTRIBUTES)
         .map(|(name, value)| (name.clone(), shortened(value)))
         .collect()

@@ -42,9 +42,7 @@ pub(super) fn report(delivery: &Delivery<'_>, head: &Head<'_>, body: &[u8]) -> R
     let at = delivery.credible(timestamp.0).unwrap_or(delivery.now);
     let event = |part, kind| delivery.event(["report", part], at, &ids, kind);
     match about {
-        About::Everything(choice) => {
-            Ok(vec![event("", Kind::ConsentChanged(vec![ConsentChange { channel: None, topic: None, choice }]))])
-        }
+        About::Everything(choice) => Ok(vec![event("", Kind::ConsentChanged(vec![ConsentChange { channel: None, topic: None, choice }]))]),
         About::Topics => Ok(vec![event("", Kind::ConsentChanged(topics(data.content)?))]),
         About::Message { channel, metric, unknown } => {
             let mut events = vec![event("", Kind::Message(message(channel, metric, unknown, &data)))];

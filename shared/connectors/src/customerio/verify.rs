@@ -112,7 +112,8 @@ pub enum SecretsError {
 
 impl fmt::Display for SecretsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let places = "copy it from the reporting webhook's page, and the one of webhook actions from Workspace Settings > API & webhook credentials";
+        let places =
+            "copy it from the reporting webhook's page, and the one of webhook actions from Workspace Settings > API & webhook credentials";
         match self {
             Self::None => write!(f, "no Customer.io signing key is set; {places}"),
             Self::TooShort { index } => {

@@ -42,13 +42,7 @@ impl CustomerioWebhooks {
     ///
     /// # Errors
     /// The signature is missing or wrong; nothing of the body has been looked at.
-    pub fn receive(
-        &self,
-        timestamp: Option<&str>,
-        signature: Option<&str>,
-        body: &[u8],
-        now: Timestamp,
-    ) -> Result<Received, Unauthorized> {
+    pub fn receive(&self, timestamp: Option<&str>, signature: Option<&str>, body: &[u8], now: Timestamp) -> Result<Received, Unauthorized> {
         let sent_at = self.verifier.verify(timestamp, signature, body, now)?;
         Ok(match self.read(sent_at, body, now) {
             Ok(events) => Received::Events(events),
@@ -62,8 +56,7 @@ impl CustomerioWebhooks {
         if body.len() > MOST_BYTES {
             return Err(No::Unusable("over_1_mib"));
         }
-        let head: Object<Head<'_>> =
-            serde_json::from_slice(body).map_err(|_| unreadable(body).unwrap_or(No::Unusable("not_json")))?;
+        let head: Object<Head<'_>> = serde_json::from_slice(body).map_err(|_| unreadable(body).unwrap_or(No::Unusable("not_json")))?;
         let head = head.0.ok_or(No::Unusable("not_an_object"))?;
         let hash;
         let id = match head.event_id.get().filter(|id| id.len() <= LONGEST_ID_BYTES) {
@@ -154,8 +147,16 @@ mod tests {
     #[test]
     fn nothing_that_may_be_a_report_is_refused() {
         for body in [
-            "", "[]", "7", "{}", "{\"metric\":7}", "{\"metric\":\"sent\",\"schema\":\"2\",\"data\":7}", "{\"schema\":", "{{ delivery_id }}",
-            "{\"metric\":\"sent\",\"metric\":\"sent\"}", "{\"object_type\":\"email\",\"data\":{\"content\":\"cio-sync\"}}",
+            "",
+            "[]",
+            "7",
+            "{}",
+            "{\"metric\":7}",
+            "{\"metric\":\"sent\",\"schema\":\"2\",\"data\":7}",
+            "{\"schema\":",
+            "{{ delivery_id }}",
+            "{\"metric\":\"sent\",\"metric\":\"sent\"}",
+            "{\"object_type\":\"email\",\"data\":{\"content\":\"cio-sync\"}}",
         ] {
             let received = receive(body.as_bytes());
             assert!(matches!(received, Received::Unusable { .. }), "{body}: {received:?}");

@@ -288,6 +288,15 @@ async fn a_cio_id_is_looked_up_and_the_next_id_is_tried_once_it_is_gone() {
 }
 
 #[tokio::test]
+async fn an_answer_that_names_no_cio_id_counts_where_it_has_everybody() {
+    let two = json!({"customers": [{"customer": {"id": "42", "attributes": {}}}, {"customer": {"id": "43", "attributes": {}}}]});
+    let (client, _) = with([reply(200, &two), reply(200, &two)]).await;
+    let people = |ids: &[&str]| ids.iter().map(|id| address(&[(IdKind::CioId, id)])).collect::<Vec<_>>();
+    assert_eq!(client.find_profiles(&people(&["01", "02"])).await, [found("01"), found("02")]);
+    assert_eq!(client.find_profiles(&people(&["01", "02", "03"])).await, [const { ProfileLookUp::Absent }; 3]);
+}
+
+#[tokio::test]
 async fn a_user_id_that_looks_like_a_cio_id_is_no_cio_id() {
     let other = json!({"customers": [{"customer": {"id": "03000001", "identifiers": {"id": "03000001", "cio_id": "d9c106000001"}}}]});
     let (client, _) = with([reply(200, other)]).await;

@@ -69,7 +69,11 @@ impl<C: Clock> CustomerioClient<C> {
         let mut chunks: Vec<Vec<&str>> = ids.chunks(MOST_IDS).map(<[&str]>::to_vec).collect();
         while let Some(mut chunk) = chunks.pop() {
             match self.ask_for_ids(app, id_type, &chunk).await {
-                Ok(customers) => hits.extend(chunk.into_iter().map(|id| (id.to_owned(), id_type.hit(&customers, id)))),
+                Ok(customers) => {
+                    // Unknown ids are left out, so that an answer of as many has them all, even if it does not name them.
+                    let all = customers.len() == chunk.len() && customers.iter().all(|c| c.cio_id().is_none());
+                    hits.extend(chunk.into_iter().map(|id| (id.to_owned(), id_type.hit(&customers, all, id))));
+                }
                 // A hundred profiles may have more attributes than we read at once.
                 Err(No::Answer(no)) if no.too_large && chunk.len() > 1 => {
                     let half = chunk.split_off(chunk.len() / 2);
@@ -149,10 +153,10 @@ impl IdType {
         }
     }
 
-    fn hit(self, customers: &[Customer], id: &str) -> Hit {
+    fn hit(self, customers: &[Customer], all: bool, id: &str) -> Hit {
         match self {
             Self::Id => customers.iter().find(|c| c.is(id)).map_or(Hit::Absent, |c| Hit::One(c.cio_id())),
-            Self::CioId if customers.iter().any(|c| c.cio_id().as_deref() == Some(id)) => Hit::One(Some(id.to_owned())),
+            Self::CioId if all || customers.iter().any(|c| c.cio_id().as_deref() == Some(id)) => Hit::One(Some(id.to_owned())),
             Self::CioId => Hit::Absent,
         }
     }

@@ -16,5 +16,9 @@ mod door;
 pub mod http;
 #[cfg(any(feature = "intercom-in", feature = "intercom-out"))]
 pub mod intercom;
+// Each direction reads with a part of it.
+#[cfg(any(feature = "intercom-in", feature = "intercom-out"))]
+#[cfg_attr(not(all(feature = "intercom-in", feature = "intercom-out")), allow(dead_code))]
+mod lenient;
 #[cfg(feature = "http")]
 pub mod limit;

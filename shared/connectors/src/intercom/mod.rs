@@ -4,7 +4,6 @@
 //! what state a conversation is in. Both read the same objects ([`wire`]) with the same rules ([`contact`], [`ticket`]).
 
 mod contact;
-mod lenient;
 // Each direction reads some fields that the other does not.
 #[cfg_attr(not(all(feature = "intercom-in", feature = "intercom-out")), allow(dead_code))]
 mod ticket;

@@ -2,11 +2,11 @@
 //! [`super::wire`]: no message body, subject or page address gets past this point.
 
 use super::contact::{identifiers, profile};
-use super::lenient::Object;
 use super::ticket::{Proof, Transition, conversation_sighting, last_part, report, seen_at, ticket_sighting, transition};
 use super::topic::{About, Says};
 use super::webhooks::Notification;
 use super::wire::{Contact, Item, Part, Rating, Tag, nested};
+use crate::lenient::Object;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use trefoil_domain::event::{Event, Identifier, Kind, Origin, Source, event_id};

@@ -30,6 +30,18 @@ pub struct IntercomWebhook {
     pub app_id: Option<String>,
 }
 
+/// What it takes to accept webhooks of Segment and of Customer.io's data pipelines. Secrets have at least 16 bytes each; any
+/// of them may have signed.
+#[derive(Clone, Debug)]
+pub struct SegmentWebhook {
+    /// Empty: Segment sends none.
+    pub segment_secrets: Vec<SecretString>,
+    /// Empty: the pipelines send none.
+    pub pipelines_secrets: Vec<SecretString>,
+    /// The first message's signature will do for a batch.
+    pub first_of_batch: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IntercomRegion {
     Us,
@@ -136,14 +148,35 @@ pub(super) fn workspace(reader: &mut Reader<'_>) -> Option<Workspace> {
 pub(super) fn intercom_webhook(reader: &mut Reader<'_>) -> Option<IntercomWebhook> {
     let name = variable::INTERCOM_CLIENT_SECRET;
     let all = reader.secret(name, "the client secret of the Intercom app (Developer Hub, Basic information)")?;
-    let client_secrets: Vec<SecretString> = all.expose_secret().split(',').map(|secret| SecretString::from(secret.trim())).collect();
-    if client_secrets.iter().any(|secret| secret.expose_secret().len() < MIN_SIGNING_SECRET_BYTES) {
-        return reader.problem(
-            name,
-            format!("holds a secret of fewer than {MIN_SIGNING_SECRET_BYTES} bytes, or an empty one; copy it from Intercom"),
-        );
-    }
+    let client_secrets = signing_secrets(reader, name, &all, "copy it from Intercom")?;
     Some(IntercomWebhook { client_secrets, app_id: reader.optional(variable::INTERCOM_APP_ID) })
+}
+
+/// Secrets separated by commas.
+fn signing_secrets(reader: &mut Reader<'_>, name: &str, all: &SecretString, what_to_do: &str) -> Option<Vec<SecretString>> {
+    let secrets: Vec<SecretString> = all.expose_secret().split(',').map(|secret| SecretString::from(secret.trim())).collect();
+    if secrets.iter().any(|secret| secret.expose_secret().len() < MIN_SIGNING_SECRET_BYTES) {
+        return reader
+            .problem(name, format!("holds a secret of fewer than {MIN_SIGNING_SECRET_BYTES} bytes, or an empty one; {what_to_do}"));
+    }
+    Some(secrets)
+}
+
+/// Either source may be left out; both left out: nothing sends webhooks.
+pub(super) fn segment_webhook(reader: &mut Reader<'_>) -> Option<SegmentWebhook> {
+    let mut secrets = |name| match reader.optional_secret(name)? {
+        None => Some(Vec::new()),
+        Some(all) => signing_secrets(reader, name, &all, "choose a longer one, and enter it in the webhook destination as well"),
+    };
+    let segment_secrets = secrets(variable::SEGMENT_SHARED_SECRET);
+    let pipelines_secrets = secrets(variable::PIPELINES_SHARED_SECRET);
+    let name = variable::SEGMENT_BATCH_SIGNATURE;
+    let first_of_batch = match reader.optional(name).as_deref() {
+        None | Some("full") => Some(false),
+        Some("first") => Some(true),
+        Some(_) => reader.problem(name, "is not known; it must be full or first"),
+    };
+    Some(SegmentWebhook { segment_secrets: segment_secrets?, pipelines_secrets: pipelines_secrets?, first_of_batch: first_of_batch? })
 }
 
 pub(super) fn intercom_api(reader: &mut Reader<'_>) -> Option<IntercomApi> {

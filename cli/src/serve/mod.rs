@@ -3,11 +3,8 @@
 //! The same steps and connectors as the functions; only what feeds them differs. What was acknowledged is on the disk:
 //! the process may be killed at any time and goes on where it was.
 
-use axum::Router as Endpoints;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::{get, post};
+mod endpoints;
+
 use secrecy::ExposeSecret;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -22,11 +19,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use trefoil_connectors::customerio::{self, CustomerioClient, CustomerioSettings};
 use trefoil_connectors::http::{Http, HttpSettings};
-use trefoil_connectors::intercom::{self, IntercomClient, IntercomSettings, IntercomWebhooks};
+use trefoil_connectors::intercom::{self, IntercomClient, IntercomSettings};
 use trefoil_domain::config::{self, Config};
 use trefoil_domain::ports::{Clock, Customerio, Delivery, Disposition, IntercomLookUps, QueueError, QueueName};
 use trefoil_domain::rules::Routes;
-use trefoil_domain::steps::ingest::{Answer, ingest};
 use trefoil_domain::steps::{look_up::LookUps, route::Router, scan::scan, send::Sender};
 use trefoil_domain::time::{Span, Timestamp};
 use trefoil_platform::clock::{SystemClock, SystemJitter};
@@ -37,7 +33,8 @@ use trefoil_platform::telemetry;
 #[derive(clap::Args)]
 #[command(
     after_help = "The settings come from the environment: TREFOIL_INTERCOM_CLIENT_SECRET, TREFOIL_INTERCOM_TOKEN, TREFOIL_INTERCOM_REGION,\n\
-TREFOIL_CUSTOMERIO_SITE_ID, TREFOIL_CUSTOMERIO_API_KEY, TREFOIL_CUSTOMERIO_APP_API_KEY (optional), TREFOIL_CUSTOMERIO_REGION.\n\
+TREFOIL_CUSTOMERIO_SITE_ID, TREFOIL_CUSTOMERIO_API_KEY, TREFOIL_CUSTOMERIO_APP_API_KEY (optional), TREFOIL_CUSTOMERIO_REGION;\n\
+to take webhooks of the other tools TREFOIL_CUSTOMERIO_SIGNING_KEYS, TREFOIL_SEGMENT_SHARED_SECRET, TREFOIL_PIPELINES_SHARED_SECRET.\n\
 README.md lists all of them.\n\nExample:\n  trefoil serve --listen 127.0.0.1:8787 --data /var/lib/trefoil --config trefoil.yaml"
 )]
 pub struct Arguments {
@@ -56,8 +53,6 @@ pub struct Arguments {
 const VISIBILITY: Span = Span::from_mins(3);
 /// Only a backstop: giving up goes by age. Poison is not worth a thousand rounds, but nor is an outage worth a dead letter.
 const MAX_RECEIVES: u32 = 1000;
-/// Lambda takes bodies up to 6 MB; what is over 1 MiB is not parsed here either.
-const BODY_LIMIT: usize = 6 * 1024 * 1024;
 /// How long a stop waits for what is queued.
 const DRAIN_FOR: Duration = Duration::from_secs(10);
 /// How often a worker with nothing to do looks whether the others are done too.
@@ -178,8 +173,7 @@ impl Node {
         let db = Db::open(data).map_err(|e| e.to_string())?;
         let queue = SqliteQueue::new(db.clone(), Arc::new(SystemClock), MAX_RECEIVES);
         let store = SqliteStore::new(db);
-        let webhooks = IntercomWebhooks::new(&settings.webhook.client_secrets, settings.workspace.clone(), settings.webhook.app_id.clone());
-        let webhooks = webhooks.map_err(|e| e.to_string())?;
+        let endpoints = endpoints::endpoints(&settings, &config, queue.clone())?;
         let http = Http::new(HttpSettings::default()).map_err(|e| e.to_string())?;
         let (customerio, look_ups) = (customerio(&settings, &http)?, look_ups(&settings, &http)?);
         if settings.customerio.app_api_key.is_none() {
@@ -195,12 +189,6 @@ impl Node {
         let (stop, stage) = watch::channel(Stage::Running);
 
         let mut tasks = JoinSet::new();
-        let ingest = Arc::new(Ingest { webhooks, queue: queue.clone(), workspace: settings.workspace.clone() });
-        let endpoints = Endpoints::new()
-            .route("/webhooks/intercom", post(intercom_webhook).head(async || StatusCode::OK))
-            .route("/healthz", get(async || "ok"))
-            .layer(DefaultBodyLimit::max(BODY_LIMIT))
-            .with_state(ingest);
         let working = Arc::new(AtomicUsize::new(1));
         let (mut until, accepting) = (stage.clone(), Arc::clone(&working));
         tasks.spawn(async move {
@@ -290,25 +278,6 @@ fn look_ups(settings: &Serve, http: &Http) -> Result<IntercomClient, String> {
         copies: 1,
     };
     IntercomClient::new(&settings, http).map_err(|e| e.to_string())
-}
-
-struct Ingest {
-    webhooks: IntercomWebhooks,
-    queue: SqliteQueue,
-    workspace: trefoil_domain::event::Workspace,
-}
-
-async fn intercom_webhook(State(ingest_to): State<Arc<Ingest>>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let signature = headers.get("x-hub-signature").and_then(|value| value.to_str().ok());
-    let received = ingest_to.webhooks.receive(signature, &body, SystemClock.now());
-    let answer = ingest(&ingest_to.queue, &SystemClock, "ingest-intercom", &ingest_to.workspace, received, &body).await;
-    match &answer {
-        Answer::Unavailable(why) => tracing::error!(why, "a webhook could not be made durable; the sender was told to come again"),
-        Answer::Parked(reason) => tracing::warn!(reason, "a webhook of no use was parked"),
-        Answer::Refused(reason) => tracing::warn!(reason, "a webhook of no use was parked, and its sender told"),
-        Answer::Accepted { .. } | Answer::Ignored(_) | Answer::Unauthorized => tracing::debug!(outcome = answer.name(), "webhook"),
-    }
-    StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// Where a worker gets its batches from, and how it knows when to end.

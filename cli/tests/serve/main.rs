@@ -10,6 +10,7 @@ mod late_profile;
 mod outage;
 mod process;
 mod settings;
+mod sources;
 mod stage;
 mod stop;
 mod world;

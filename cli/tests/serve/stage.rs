@@ -107,11 +107,15 @@ pub(crate) struct Answer {
 
 /// One request, on a connection of its own. `None`: the connection ended without an answer.
 pub(crate) async fn request(method: Method, url: &str, signature: Option<&str>, body: impl Into<Bytes>) -> Option<Answer> {
+    let signature = signature.map(|signature| ("x-hub-signature", signature.to_owned()));
+    request_with(method, url, signature.as_slice(), body).await
+}
+
+/// As [`request`], with these headers.
+pub(crate) async fn request_with(method: Method, url: &str, headers: &[(&str, String)], body: impl Into<Bytes>) -> Option<Answer> {
     let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    let mut request = Request::builder().method(method).uri(url).header("content-type", "application/json");
-    if let Some(signature) = signature {
-        request = request.header("x-hub-signature", signature);
-    }
+    let request = Request::builder().method(method).uri(url).header("content-type", "application/json");
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
     let answer = client.request(request.body(Full::new(body.into())).expect("a request")).await.ok()?;
     let status = answer.status().as_u16();
     let body = answer.into_body().collect().await.ok()?.to_bytes();

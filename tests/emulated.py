@@ -27,6 +27,9 @@ SECRETS = {
     "trefoil/customerio-site-id": "site-id-of-the-tests",
     "trefoil/customerio-api-key": "api-key-of-the-tests",
     "trefoil/customerio-app-api-key": "app-api-key-of-the-tests",
+    "trefoil/customerio-signing-keys": "reporting-key-of-the-tests,actions-key-of-the-tests",
+    "trefoil/segment-shared-secret": "segment-secret-of-the-tests",
+    "trefoil/pipelines-shared-secret": "pipelines-secret-of-the-tests",
 }
 
 # On AWS the permission for an action is the one for its batch, which has no action of its own in IAM; the emulator asks
@@ -44,8 +47,10 @@ def stage(binaries, work):
         if resource["Type"] == "AWS::Serverless::Function":
             binary = resource["Metadata"]["BuildProperties"]["Binary"]
             folder = work / binary
-            folder.mkdir()
-            (folder / "bootstrap").symlink_to(binaries / binary)
+            # Two functions may be one program.
+            if not folder.exists():
+                folder.mkdir()
+                (folder / "bootstrap").symlink_to(binaries / binary)
             resource["Properties"]["CodeUri"] = str(folder)
         if resource["Type"] == "AWS::IAM::Role":
             for statement in (s for p in resource["Properties"]["Policies"] for s in p["PolicyDocument"]["Statement"]):

@@ -16,9 +16,14 @@ use trefoil_standins::{CustomerIo, Intercom, customerio, intercom};
 
 /// As in `emulated.py`.
 pub const CLIENT_SECRET: &str = "client-secret-of-the-tests";
+/// One of the two that Customer.io signs with.
+pub const CUSTOMERIO_ACTIONS_KEY: &str = "actions-key-of-the-tests";
+pub const SEGMENT_SECRET: &str = "segment-secret-of-the-tests";
+pub const PIPELINES_SECRET: &str = "pipelines-secret-of-the-tests";
 const STACK: &str = "trefoil";
 /// The binaries that the template names.
-const BINARIES: [&str; 5] = ["ingest-intercom", "route-events", "send-customerio", "send-intercom", "scan-people"];
+const BINARIES: [&str; 7] =
+    ["ingest-intercom", "ingest-customerio", "ingest-segment", "route-events", "send-customerio", "send-intercom", "scan-people"];
 /// Long enough for a busy machine with two cores; a state that does not come costs this once.
 const LIMIT: Duration = Duration::from_secs(60);
 /// After so many deliveries a message of events.fifo is given up.
@@ -42,6 +47,15 @@ impl Queue {
             Self::Intercom => "Intercom",
         }
     }
+}
+
+/// Who has an address to send webhooks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    Intercom,
+    Customerio,
+    /// And Customer.io's data pipelines.
+    Segment,
 }
 
 pub struct Deployment {
@@ -85,6 +99,10 @@ impl Deployment {
             format!("CustomerioUrl={}", customerio.track_url()),
             format!("CustomerioAppUrl={}", customerio.app_url()),
             "CustomerioAppApiKeyName=trefoil/customerio-app-api-key".to_owned(),
+            "CustomerioSigningKeysName=trefoil/customerio-signing-keys".to_owned(),
+            "SegmentSharedSecretName=trefoil/segment-shared-secret".to_owned(),
+            "PipelinesSharedSecretName=trefoil/pipelines-shared-secret".to_owned(),
+            "SegmentEventBus=default".to_owned(),
             // A batch that is lost with its function comes back after 5 s. Looking at a queue counts as a delivery.
             "WorkerTimeout=20".to_owned(),
             "QueueVisibility=5".to_owned(),
@@ -101,24 +119,40 @@ impl Deployment {
 
     /// Sends a body as Intercom does, with this signature. Answers the status and the body.
     pub async fn post(&self, body: impl Into<reqwest::Body>, signature: &str) -> (u16, String) {
-        let request = self.http.post(self.webhook_url()).header("content-type", "application/json");
-        let answer = request.header("x-hub-signature", signature).body(body).send().await.expect("an answer to the webhook");
+        self.post_to(Tool::Intercom, &[("x-hub-signature", signature)], body).await
+    }
+
+    /// Sends a body to the address for this tool. Answers the status and the body.
+    pub async fn post_to(&self, tool: Tool, headers: &[(&str, &str)], body: impl Into<reqwest::Body>) -> (u16, String) {
+        let request = self.http.post(self.webhook_url(tool)).header("content-type", "application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let answer = request.body(body).send().await.expect("an answer to the webhook");
         (answer.status().as_u16(), answer.text().await.expect("a body"))
+    }
+
+    /// Puts an event on the queue that Segment's rule fills, as EventBridge does.
+    pub async fn put_from_event_bridge(&self, envelope: &str) {
+        let message = self.sqs.send_message().queue_url(&self.outputs["SegmentQueueUrl"]).message_body(envelope);
+        message.send().await.expect("the queue accepts the message");
     }
 
     /// Has Intercom send a webhook, which must be taken.
     pub async fn deliver(&self, webhook: &Webhook) {
-        let status = self.intercom.send(&self.webhook_url(), webhook).await.expect("an answer within Intercom's deadline");
+        let status = self.intercom.send(&self.webhook_url(Tool::Intercom), webhook).await.expect("an answer within Intercom's deadline");
         assert_eq!(status, 200, "{}\n{}", webhook.topic, self.logs());
     }
 
     /// Intercom's check of the URL when it is saved.
     pub async fn head(&self) -> u16 {
-        self.http.head(self.webhook_url()).send().await.expect("an answer to HEAD").status().as_u16()
+        self.http.head(self.webhook_url(Tool::Intercom)).send().await.expect("an answer to HEAD").status().as_u16()
     }
 
-    fn webhook_url(&self) -> String {
-        let url = &self.outputs["IntercomWebhookUrl"];
+    fn webhook_url(&self, tool: Tool) -> String {
+        let url = &self.outputs[match tool {
+            Tool::Intercom => "IntercomWebhookUrl",
+            Tool::Customerio => "CustomerioWebhookUrl",
+            Tool::Segment => "SegmentWebhookUrl",
+        }];
         let id = url.trim_start_matches("https://").split('.').next().unwrap_or_default();
         format!("{}/_aws/lambda-url/{id}/", self.emulator.url())
     }

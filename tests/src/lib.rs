@@ -30,5 +30,5 @@ mod deployment;
 mod emulator;
 mod waiting;
 
-pub use deployment::{CLIENT_SECRET, Deployment, Paused, Queue};
+pub use deployment::{CLIENT_SECRET, CUSTOMERIO_ACTIONS_KEY, Deployment, PIPELINES_SECRET, Paused, Queue, SEGMENT_SECRET, Tool};
 pub use waiting::until;

@@ -1,12 +1,15 @@
 //! The road of an event through the deployed product, from Intercom's webhook to Customer.io.
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
+use sha1::Sha1;
+use sha2::Sha256;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use trefoil_standins::customerio::{CreatedBy, Decision, Hold, Identifier, StoredEvent};
 use trefoil_standins::fault::{During, Fault};
 use trefoil_standins::intercom::{Author, ContactChange, NewContact, Priority, Webhook, sign};
-use trefoil_tests::{CLIENT_SECRET, Deployment, Queue};
+use trefoil_tests::{CLIENT_SECRET, CUSTOMERIO_ACTIONS_KEY, Deployment, PIPELINES_SECRET, Queue, SEGMENT_SECRET, Tool};
 
 /// A customer. Every test has its own.
 struct Person {
@@ -292,4 +295,85 @@ fn nonsense_with_a_good_signature_is_kept() {
 #[test]
 fn intercom_can_check_the_address() {
     Deployment::test(async |deployment| assert_eq!(deployment.head().await, 200));
+}
+
+/// As Segment and Customer.io's pipelines sign.
+fn segment_signature(secret: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("any key will do");
+    mac.update(body);
+    hex::encode(mac.finalize().into_bytes())
+}
+
+fn customerio_signature(key: &str, sent_at: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("any key will do");
+    mac.update(format!("v0:{sent_at}:").as_bytes());
+    mac.update(body);
+    hex::encode(mac.finalize().into_bytes())
+}
+
+/// Who has no address at Customer.io, and no user id in Intercom: only a third source can say that they are one.
+fn known_by_address_alone(deployment: &Deployment, name: &str) -> Person {
+    let email = format!("{name}@example.com");
+    let new = NewContact { email: Some(email.clone()), ..NewContact::default() };
+    let (contact, _webhook_lost) = deployment.intercom.create_contact(new);
+    let person = Person { contact, user: format!("user-{name}"), email };
+    deployment.customerio.add_profile(Some(&person.user), None, &[]);
+    person
+}
+
+fn identify(person: &Person) -> Value {
+    let at = "2026-01-10T08:00:00Z";
+    json!({"type": "identify", "messageId": format!("m-{}", person.user), "userId": person.user, "timestamp": at, "traits": {"email": person.email}})
+}
+
+#[test]
+fn segment_tells_whose_address_it_is() {
+    Deployment::test(async |deployment| {
+        for (name, secret) in [("gina", SEGMENT_SECRET), ("hugo", PIPELINES_SECRET)] {
+            let person = known_by_address_alone(deployment, name);
+            let body = identify(&person).to_string();
+            let forged = segment_signature("another-secret-of-theirs", body.as_bytes());
+            assert_eq!(deployment.post_to(Tool::Segment, &[("x-signature", &forged)], body.clone()).await, (401, String::new()));
+            let signature = segment_signature(secret, body.as_bytes());
+            assert_eq!(deployment.post_to(Tool::Segment, &[("x-signature", &signature)], body).await, (200, String::new()));
+            deployment.deliver(&person.opens(deployment, Priority::None).1).await;
+            person.until_attribute(deployment, "has_open_ticket", "true").await;
+            person.until_events(deployment, "support_ticket_opened", 1).await;
+        }
+    });
+}
+
+#[test]
+fn segment_comes_in_by_event_bridge_too() {
+    Deployment::test(async |deployment| {
+        let person = known_by_address_alone(deployment, "ines");
+        let envelope = json!({
+            "version": "0", "id": "e1", "detail-type": "identify", "source": "aws.partner/segment.com/abc123", "account": "000000000000",
+            "time": "2026-01-10T08:00:00Z", "region": "us-east-1", "resources": [], "detail": identify(&person)
+        });
+        deployment.put_from_event_bridge(&envelope.to_string()).await;
+        deployment.deliver(&person.opens(deployment, Priority::None).1).await;
+        person.until_attribute(deployment, "has_open_ticket", "true").await;
+    });
+}
+
+#[test]
+fn customerio_tells_which_profile_it_is() {
+    Deployment::test(async |deployment| {
+        let person = known_by_address_alone(deployment, "jana");
+        let cio_id = deployment.customerio.profile(&person.id()).expect("a profile").cio_id;
+        let body = json!({
+            "schema": "cio-sync/1", "type": "segment.entered", "event_id": "delivery-of-jana", "occurred_at": 1_768_032_990,
+            "person": {"id": "", "email": person.email, "cio_id": cio_id}, "segment": {"id": 42, "name": "At risk"}
+        });
+        let body = body.to_string();
+        let sent_at = "1768033000";
+        let forged = customerio_signature("another-key-of-theirs", sent_at, body.as_bytes());
+        let headers = |signature| [("x-cio-timestamp", sent_at), ("x-cio-signature", signature)];
+        assert_eq!(deployment.post_to(Tool::Customerio, &headers(&forged), body.clone()).await, (401, String::new()));
+        let signature = customerio_signature(CUSTOMERIO_ACTIONS_KEY, sent_at, body.as_bytes());
+        assert_eq!(deployment.post_to(Tool::Customerio, &headers(&signature), body).await, (200, String::new()));
+        deployment.deliver(&person.opens(deployment, Priority::None).1).await;
+        person.until_attribute(deployment, "has_open_ticket", "true").await;
+    });
 }

@@ -76,10 +76,12 @@ fn preferences(properties: Option<&RawValue>) -> Vec<ConsentChange> {
     };
     let Some(found) = places.into_iter().flatten().find_map(read).or_else(|| object(properties)) else { return Vec::new() };
     let choice = |flag: Flag| flag.0.map(|subscribed| if subscribed { Choice::In } else { Choice::Out });
-    let topics = found.topics.0.unwrap_or_default().into_iter().filter_map(|(key, flag)| {
-        let id = key.strip_prefix("topic_").unwrap_or(&key).to_owned();
-        Some(ConsentChange { channel: None, topic: Some(Topic { id, name: None }), choice: choice(flag)? })
-    });
+    let topics = found
+        .topics
+        .0
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|(id, flag)| Some(ConsentChange { channel: None, topic: Some(Topic { id, name: None }), choice: choice(flag)? }));
     let channels = found.channels.0.unwrap_or_default().into_iter().filter_map(|(key, flag)| {
         let channel = Channel::KNOWN.into_iter().find(|channel| channel.as_str() == key)?;
         Some(ConsentChange { channel: Some(channel), topic: None, choice: choice(flag)? })
@@ -120,7 +122,7 @@ mod tests {
     fn preferences_are_read_in_every_place() {
         let expected = [
             ConsentChange { channel: Some(Channel::Sms), topic: None, choice: Choice::Out },
-            ConsentChange { channel: None, topic: Some(Topic { id: "1".to_owned(), name: None }), choice: Choice::In },
+            ConsentChange { channel: None, topic: Some(Topic { id: "topic_1".to_owned(), name: None }), choice: Choice::In },
         ];
         let inner = r#"{"topics":{"topic_1":true,"topic_2":"?"},"channels":{"sms":false,"line":true}}"#;
         let text = serde_json::to_string(inner).expect("JSON");

@@ -275,16 +275,16 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         }
 
         let key = |id: &Identifier| AliasKey::of_identifier(&event.workspace, id);
-        let matched = |id: &Identifier| self.config.identity.strength(id.kind).is_some();
+        // Of all ids, also those that nobody is matched by: an address is written to only while one person claims it.
         let mut claims = BTreeMap::new();
         // What does not fit the transaction still finds its way: the record that is absorbed says where to.
-        for id in absorbed.iter().flat_map(|other| ids_of(other)).filter(matched).take(CLAIMS_MOVED) {
+        for id in absorbed.iter().flat_map(|other| ids_of(other)).take(CLAIMS_MOVED) {
             claims.insert(key(&id), if person.still_claims(&id) { Claim::Held } else { Claim::Withdrawn });
         }
-        for id in before.into_iter().flat_map(ids_of).filter(|id| matched(id) && !person.still_claims(id)) {
+        for id in before.into_iter().flat_map(ids_of).filter(|id| !person.still_claims(id)) {
             claims.insert(key(&id), Claim::Withdrawn);
         }
-        for id in target.hold.iter().filter(|id| matched(id) && person.has_id(id)) {
+        for id in target.hold.iter().filter(|id| person.has_id(id)) {
             claims.insert(key(id), Claim::Held);
         }
         let named = event.ids.iter().chain(identity::said_to_be_the_same(event)).map(key).collect();

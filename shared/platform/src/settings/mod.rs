@@ -11,7 +11,7 @@ mod roles;
 #[cfg(feature = "aws")]
 pub(crate) use groups::MIN_SIGNING_SECRET_BYTES;
 pub use groups::{AwsSettings, CustomerioApi, CustomerioRegion, IntercomApi, IntercomRegion, IntercomWebhook, QueueUrls, TableNames};
-pub use roles::{IngestIntercom, RouteEvents, ScanPeople, SendCustomerio, SendIntercom, Serve};
+pub use roles::{IngestIntercom, Operator, OperatorAws, RouteEvents, ScanPeople, SendCustomerio, SendIntercom, Serve};
 
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;

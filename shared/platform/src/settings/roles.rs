@@ -1,6 +1,6 @@
 //! What each program needs to know to run.
 
-use super::groups::{self, CustomerioApi, IntercomApi, IntercomWebhook, QueueUrls, TableNames};
+use super::groups::{self, AwsSettings, CustomerioApi, IntercomApi, IntercomWebhook, QueueUrls, TableNames};
 use super::{Environment, Problems, Reader, variable};
 use std::path::PathBuf;
 use trefoil_domain::event::Workspace;
@@ -68,6 +68,22 @@ pub struct Serve {
     pub webhook: IntercomWebhook,
     pub customerio: CustomerioApi,
     pub intercom: IntercomApi,
+}
+
+/// What an operator does by hand, such as `trefoil conflicts`.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    pub workspace: Workspace,
+    pub config: PathBuf,
+}
+
+/// Where that is done when it runs on AWS.
+#[derive(Clone, Debug)]
+pub struct OperatorAws {
+    pub aws: AwsSettings,
+    pub tables: TableNames,
+    /// Events.
+    pub queues: QueueUrls,
 }
 
 impl Environment {
@@ -155,6 +171,26 @@ impl Environment {
             let customerio = groups::customerio_api(reader);
             let intercom = groups::intercom_api(reader);
             Some(Serve { workspace: workspace?, config: config(reader), webhook: webhook?, customerio: customerio?, intercom: intercom? })
+        })
+    }
+
+    /// # Errors
+    /// As [`Environment::ingest_intercom`].
+    pub fn operator(&self) -> Result<Operator, Problems> {
+        self.read(|reader| {
+            let workspace = groups::workspace(reader);
+            Some(Operator { workspace: workspace?, config: config(reader) })
+        })
+    }
+
+    /// # Errors
+    /// As [`Environment::ingest_intercom`].
+    pub fn operator_aws(&self) -> Result<OperatorAws, Problems> {
+        self.read(|reader| {
+            let aws = groups::aws(reader);
+            let tables = groups::tables(reader);
+            let queues = groups::queues(reader, &[QueueName::Events]);
+            Some(OperatorAws { aws: aws?, tables: tables?, queues: queues? })
         })
     }
 }

@@ -20,17 +20,16 @@ use trefoil_platform::settings::Environment;
 use trefoil_platform::sqlite::{Db, SqliteQueue, SqliteStore};
 
 #[derive(clap::Args)]
-#[command(
-    after_help = "A conflict is kept until you settle it. It harms nobody meanwhile: an address that two people claim binds neither of them.\n\
+#[command(after_help = "A conflict is kept until you settle it. Meanwhile an address that two people claim binds neither of them.\n\
 The workspace is TREFOIL_WORKSPACE (main).\n\n\
 Examples:\n  \
 trefoil conflicts                                  what there is, with both sides\n  \
 trefoil conflicts list --json                      the same, one line of JSON each\n  \
+trefoil conflicts --data /var/lib/trefoil          of the `trefoil serve` that runs there\n  \
 trefoil conflicts merge 3f2a91bc                   they are one human; cannot be undone\n  \
 trefoil conflicts give 3f2a91bc --to user:u1       the id belongs to this one alone\n  \
 trefoil conflicts dismiss 3f2a91bc                 forget it until it happens again\n  \
-trefoil conflicts --aws                            of the stack whose settings are in the environment"
-)]
+trefoil conflicts --aws                            of the stack whose settings are in the environment")]
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,

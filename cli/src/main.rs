@@ -11,7 +11,7 @@ use std::process::ExitCode;
     about = "Keeps Intercom, Customer.io and Segment in step, and marketing quiet while a support ticket is open."
 )]
 #[command(
-    after_help = "Examples:\n  trefoil demo                         watch it work, without any account\n  trefoil check trefoil.yaml           is the configuration right?\n  trefoil serve --config trefoil.yaml  run it on this machine"
+    after_help = "Examples:\n  trefoil demo                         watch it work, without any account\n  trefoil check trefoil.yaml           is the configuration right?\n  trefoil serve --config trefoil.yaml  run it on this machine\n  trefoil conflicts                    people whose ids do not fit together"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -30,6 +30,8 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Lists people whose ids do not fit together, and settles it as you say.
+    Conflicts(trefoil::conflicts::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -38,5 +40,6 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => trefoil::demo::run(&arguments),
         Command::Serve(arguments) => trefoil::serve::run(&arguments),
         Command::Check { files } => trefoil::check::run(&files),
+        Command::Conflicts(arguments) => trefoil::conflicts::run(&arguments),
     }
 }

@@ -8,7 +8,7 @@ mod endpoints;
 use secrecy::ExposeSecret;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -83,15 +83,7 @@ pub fn block_on<T>(future: impl Future<Output = Result<T, String>>) -> Result<T,
 
 async fn serve(arguments: &Arguments, environment: &Environment) -> Result<(), String> {
     let settings = environment.serve().map_err(|problems| problems.to_string())?;
-    let file = arguments.config.clone().or_else(|| settings.config.exists().then(|| settings.config.clone()));
-    let (config, routes) = match file {
-        Some(file) => {
-            let name = file.display().to_string();
-            let text = std::fs::read_to_string(&file).map_err(|e| format!("{name} cannot be read: {e}"))?;
-            config::check(&name, &text).map_err(|problems| problems.to_string())?
-        }
-        None => embedded()?,
-    };
+    let (config, routes) = configured(arguments.config.as_deref(), &settings.config)?;
     let node = Node::start(settings, config, routes, &arguments.data, arguments.listen).await?;
     tracing::info!(address = %node.address, data = %arguments.data.display(), "listening; paste <public address>/webhooks/intercom into Intercom's Developer Hub");
     let mut told = Told::to_stop().map_err(|e| format!("cannot wait for Ctrl-C: {e}"))?;
@@ -121,6 +113,17 @@ impl Told {
             _ = self.terminate.recv() => {}
         }
     }
+}
+
+/// The configuration in the file that was named, else in `usual` where that exists, else the shipped one.
+///
+/// # Errors
+/// The file cannot be read, or is not right; all that is wrong is named.
+pub(crate) fn configured(named: Option<&Path>, usual: &Path) -> Result<(Config, Routes), String> {
+    let Some(file) = named.or_else(|| usual.exists().then_some(usual)) else { return embedded() };
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|e| format!("{name} cannot be read: {e}"))?;
+    config::check(&name, &text).map_err(|problems| problems.to_string())
 }
 
 /// The shipped configuration.
@@ -163,13 +166,7 @@ impl Node {
     ///
     /// # Errors
     /// A setting, the file or the address cannot be used; the text says which, and what to do.
-    pub async fn start(
-        settings: Serve,
-        config: Config,
-        routes: Routes,
-        data: &std::path::Path,
-        listen: SocketAddr,
-    ) -> Result<Self, String> {
+    pub async fn start(settings: Serve, config: Config, routes: Routes, data: &Path, listen: SocketAddr) -> Result<Self, String> {
         let db = Db::open(data).map_err(|e| e.to_string())?;
         let queue = SqliteQueue::new(db.clone(), Arc::new(SystemClock), MAX_RECEIVES);
         let store = SqliteStore::new(db);

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod canary;
+mod conflicts;
 mod histories;
 mod late_profile;
 mod outage;

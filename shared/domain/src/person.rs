@@ -160,6 +160,13 @@ impl Person {
         PersonId::from(Digest::new("person").with(workspace.as_str()).with(first.kind.name()).with(&first.value))
     }
 
+    /// As [`Person::id_for`], where others have claimed `first` before and nobody does any more: who was first heard of by it
+    /// may go on without it. `claim` is the version of the empty claim, so that again two workers make the same person.
+    pub fn id_after(workspace: &Workspace, first: &Identifier, claim: u64) -> PersonId {
+        let digest = Digest::new("person").with(workspace.as_str()).with(first.kind.name()).with(&first.value);
+        PersonId::from(digest.with(&claim.to_string()))
+    }
+
     /// Intercom is to be asked about this person: nobody has, or the answer was of no use and is an hour old.
     pub fn may_be_looked_up(&self, now: Timestamp) -> bool {
         let unknown = self.ids.keys().all(|kind| *kind == IdKind::IntercomId);

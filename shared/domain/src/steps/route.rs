@@ -257,7 +257,14 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let before = target.person.as_ref().and_then(|id| found.people.get(id));
         let mut person = match before {
             Some(person) => person.clone(),
-            None => Person::new(&event.workspace, &target.first, now),
+            None => {
+                let mut person = Person::new(&event.workspace, &target.first, now);
+                // Given up by somebody who may have got their id from it.
+                if let Some(alias) = found.aliases.get(&AliasKey::of_identifier(&event.workspace, &target.first)) {
+                    person.id = Person::id_after(&event.workspace, &target.first, alias.version);
+                }
+                person
+            }
         };
         let absorbed: Vec<&Person> = target.absorb.iter().filter_map(|id| found.people.get(id)).collect();
         for other in &absorbed {
@@ -283,6 +290,10 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         }
         for id in before.into_iter().flat_map(ids_of).filter(|id| !person.still_claims(id)) {
             claims.insert(key(&id), Claim::Withdrawn);
+        }
+        // Also one that is not kept of the person, such as a browser seen long ago.
+        if let Kind::Settled(Settlement::Disclaimed { id }) = &event.kind {
+            claims.insert(key(id), Claim::Withdrawn);
         }
         for id in target.hold.iter().filter(|id| person.has_id(id)) {
             claims.insert(key(id), Claim::Held);
@@ -372,6 +383,10 @@ fn targets(event: &Event, found: &Found, config: &Config) -> Result<Vec<Target>,
     };
     if let Some(id) = &event.person {
         let person = identity::survivor(found, id).ok_or_else(|| Outcome::skipped("person_forgotten"))?;
+        // Who goes on for them may be the very one to whom the id was given.
+        if person.id != *id && matches!(&event.kind, Kind::Settled(Settlement::Disclaimed { .. })) {
+            return Err(Outcome::skipped("merged_meanwhile"));
+        }
         return Ok(vec![known(person)]);
     }
     if event.ids.is_empty() {

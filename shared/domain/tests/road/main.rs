@@ -4,6 +4,7 @@ mod blind;
 mod counts;
 mod history;
 mod people;
+mod settled;
 mod sim;
 
 use history::{History, NOW, profile, re_read};

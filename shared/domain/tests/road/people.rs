@@ -18,11 +18,11 @@ use trefoil_domain::time::{Span, Timestamp};
 
 type Id = (IdKind, String);
 
-fn id(kind: IdKind, value: &str) -> Identifier {
+pub(crate) fn id(kind: IdKind, value: &str) -> Identifier {
     Identifier::new(kind, value).expect("valid")
 }
 
-fn event(number: usize, source: Source, ids: Vec<Identifier>, at: i64, kind: Kind) -> Event {
+pub(crate) fn event(number: usize, source: Source, ids: Vec<Identifier>, at: i64, kind: Kind) -> Event {
     Event {
         id: event_id(source, &workspace(), &["people", &number.to_string()]),
         source,
@@ -36,7 +36,7 @@ fn event(number: usize, source: Source, ids: Vec<Identifier>, at: i64, kind: Kin
     }
 }
 
-fn said(whole: bool) -> Kind {
+pub(crate) fn said(whole: bool) -> Kind {
     Kind::PersonUpdated(Profile { whole, ..Profile::default() })
 }
 
@@ -193,7 +193,7 @@ fn ids_of(person: &Person) -> BTreeSet<Id> {
     person.ids.iter().flat_map(|(kind, values)| values.keys().map(|value| (*kind, value.clone()))).collect()
 }
 
-fn finish<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn finish<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     loop {
@@ -204,7 +204,7 @@ fn finish<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Routes one event by itself, and what came of it.
-fn route(world: &World, event: &Event) -> Outcome {
+pub(crate) fn route(world: &World, event: &Event) -> Outcome {
     let shipped = shipped_rules();
     let (config, routes) = &*shipped;
     let router = Router { store: world, queue: world, clock: world, jitter: world, config, routes };
@@ -222,7 +222,7 @@ fn route(world: &World, event: &Event) -> Outcome {
 }
 
 /// Every id is claimed by exactly those who hold it.
-fn claims_are_as_held(world: &World) -> Result<(), TestCaseError> {
+pub(crate) fn claims_are_as_held(world: &World) -> Result<(), TestCaseError> {
     let people = world.people();
     let by_id: BTreeMap<PersonId, &Person> = people.iter().map(|person| (person.id.clone(), person)).collect();
     let mut holders: BTreeMap<Id, BTreeSet<PersonId>> = BTreeMap::new();

@@ -1,6 +1,8 @@
 //! What each program needs to know to run.
 
-use super::groups::{self, CustomerioApi, CustomerioWebhook, IntercomApi, IntercomWebhook, QueueUrls, SegmentWebhook, TableNames};
+use super::groups::{
+    self, AwsSettings, CustomerioApi, CustomerioWebhook, IntercomApi, IntercomWebhook, QueueUrls, SegmentWebhook, TableNames,
+};
 use super::{Environment, Problems, Reader, variable};
 use std::path::PathBuf;
 use trefoil_domain::event::Workspace;
@@ -102,6 +104,22 @@ pub struct Serve {
     pub segment: SegmentWebhook,
     pub customerio: CustomerioApi,
     pub intercom: IntercomApi,
+}
+
+/// What an operator does by hand, such as `trefoil conflicts`.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    pub workspace: Workspace,
+    pub config: PathBuf,
+}
+
+/// Where that is done when it runs on AWS.
+#[derive(Clone, Debug)]
+pub struct OperatorAws {
+    pub aws: AwsSettings,
+    pub tables: TableNames,
+    /// Events.
+    pub queues: QueueUrls,
 }
 
 impl Environment {
@@ -223,6 +241,26 @@ impl Environment {
                 customerio: customerio?,
                 intercom: intercom?,
             })
+        })
+    }
+
+    /// # Errors
+    /// As [`Environment::ingest_intercom`].
+    pub fn operator(&self) -> Result<Operator, Problems> {
+        self.read(|reader| {
+            let workspace = groups::workspace(reader);
+            Some(Operator { workspace: workspace?, config: config(reader) })
+        })
+    }
+
+    /// # Errors
+    /// As [`Environment::ingest_intercom`].
+    pub fn operator_aws(&self) -> Result<OperatorAws, Problems> {
+        self.read(|reader| {
+            let aws = groups::aws(reader);
+            let tables = groups::tables(reader);
+            let queues = groups::queues(reader, &[QueueName::Events]);
+            Some(OperatorAws { aws: aws?, tables: tables?, queues: queues? })
         })
     }
 }

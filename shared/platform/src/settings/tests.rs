@@ -220,3 +220,22 @@ fn aws_needs_a_region_and_credentials() {
     assert_eq!((settings.region.as_str(), settings.endpoint.as_deref()), ("eu-west-1", None));
     assert!(!format!("{settings:?}").contains("canary"));
 }
+
+#[test]
+fn an_operator_needs_the_tables_and_the_queue_of_events_only() {
+    let here = environment(&[]).operator().expect("nothing is needed on one machine");
+    assert_eq!((here.workspace.as_str(), here.config.to_str()), ("main", Some("trefoil.yaml")));
+    let expected = [
+        variable::AWS_REGION,
+        variable::AWS_ACCESS_KEY_ID,
+        variable::AWS_SECRET_ACCESS_KEY,
+        variable::TABLE_PEOPLE,
+        variable::TABLE_ALIASES,
+        variable::TABLE_HISTORY,
+        variable::QUEUE_EVENTS,
+    ];
+    let problems = environment(&[]).operator_aws().expect_err("incomplete");
+    assert_eq!(named(&problems), expected);
+    let all: Vec<(&str, &str)> = expected.iter().map(|name| (*name, "x")).collect();
+    assert_eq!(environment(&all).operator_aws().expect("complete").tables.people, "x");
+}

@@ -45,6 +45,8 @@ struct Threads {
 pub enum OpenError {
     /// Another process has it open.
     InUse(PathBuf),
+    /// There is nothing to attach to.
+    Missing(PathBuf),
     /// It was written by another version of this program.
     Version { path: PathBuf, found: i64 },
     /// The folder cannot be made, or the file not be used.
@@ -56,6 +58,9 @@ impl fmt::Display for OpenError {
         match self {
             Self::InUse(path) => {
                 write!(f, "{} is in use by another process; stop it first, or choose another folder", path.display())
+            }
+            Self::Missing(path) => {
+                write!(f, "{} does not exist; name the folder that `trefoil serve` was given as --data", path.display())
             }
             Self::Version { path, found } => {
                 write!(
@@ -96,11 +101,35 @@ impl Db {
             .execute_batch(&format!("BEGIN;\n{}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;", include_str!("schema.sql")))
             .and_then(|()| queue::release_held(&write));
         prepared.map_err(|why| unusable(&why))?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let read = Connection::open_with_flags(&path, flags).and_then(configured).map_err(|why| unusable(&why))?;
         // The lock lives as long as the thread that writes.
-        let writer = Worker::start("trefoil-db-write", write, "BEGIN IMMEDIATE", Some(lock)).map_err(|why| unusable(&why))?;
-        let reader = Worker::start("trefoil-db-read", read, "BEGIN", None).map_err(|why| unusable(&why))?;
+        Self::start(&path, write, Some(lock)).map_err(|why| unusable(&why))
+    }
+
+    /// Opens the file in this folder beside the process that runs on it, if one does: nothing is made, changed or released
+    /// by that. Messages that are sent are found by that process within a second. Nothing may be received.
+    ///
+    /// # Errors
+    /// There is no file, it is of another version, or cannot be used.
+    pub fn attach(folder: &Path) -> Result<Self, OpenError> {
+        let path = folder.join(FILE_NAME);
+        let unusable = |why: &dyn fmt::Display| OpenError::Unusable { path: path.clone(), why: why.to_string() };
+        if !path.try_exists().map_err(|why| unusable(&why))? {
+            return Err(OpenError::Missing(path));
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let write = Connection::open_with_flags(&path, flags).and_then(configured).map_err(|why| unusable(&why))?;
+        match write.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|why| unusable(&why))? {
+            SCHEMA_VERSION => {}
+            found => return Err(OpenError::Version { path, found }),
+        }
+        Self::start(&path, write, None).map_err(|why| unusable(&why))
+    }
+
+    fn start(path: &Path, write: Connection, lock: Option<File>) -> Result<Self, String> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let read = Connection::open_with_flags(path, flags).and_then(configured).map_err(|why| why.to_string())?;
+        let writer = Worker::start("trefoil-db-write", write, "BEGIN IMMEDIATE", lock).map_err(|why| why.to_string())?;
+        let reader = Worker::start("trefoil-db-read", read, "BEGIN", None).map_err(|why| why.to_string())?;
         Ok(Self(Arc::new(Threads { writer, reader })))
     }
 

@@ -71,6 +71,7 @@ fn a_file_of_another_version_is_refused() {
     raw.pragma_update(None, "user_version", SCHEMA_VERSION + 1).expect("changed");
     drop(raw);
     assert!(matches!(Db::open(folder.path()), Err(OpenError::Version { found, .. }) if found == SCHEMA_VERSION + 1));
+    assert!(matches!(Db::attach(folder.path()), Err(OpenError::Version { found, .. }) if found == SCHEMA_VERSION + 1));
 }
 
 #[test]

@@ -279,3 +279,29 @@ async fn a_killed_process_loses_nothing_that_was_acknowledged() {
         assert!(found.people.contains_key(&person.id), "person {n} was acknowledged and is gone");
     }
 }
+
+#[tokio::test]
+async fn who_is_attached_sends_beside_whoever_has_it_open_and_releases_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert!(matches!(Db::attach(folder.path()), Err(OpenError::Missing(_))), "there is nothing yet");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "and nothing was made");
+
+    let clock = Arc::new(Hands::default());
+    let owner = SqliteQueue::new(Db::open(folder.path()).expect("a new file"), Arc::clone(&clock) as Arc<dyn Clock>, MAX_RECEIVE_COUNT);
+    owner.send(EVENTS, vec![message("a", "1")]).await.expect("accepted");
+    let held = owner.receive(EVENTS, 10, MINUTE, clock.now()).await.expect("the file answers");
+    assert_eq!(bodies(&held), ["1"]);
+
+    let beside = SqliteQueue::new(Db::attach(folder.path()).expect("it is there"), Arc::clone(&clock) as Arc<dyn Clock>, MAX_RECEIVE_COUNT);
+    beside.send(EVENTS, vec![message("b", "2")]).await.expect("accepted");
+    // The one in work stays with whoever has it; nobody tells the owner of the new one, and it is found all the same.
+    owner.wait(EVENTS, Duration::from_secs(600)).await;
+    assert_eq!(bodies(&owner.receive(EVENTS, 10, MINUTE, clock.now()).await.expect("the file answers")), ["2"]);
+    owner.settle(EVENTS, vec![(held[0].id.clone(), Disposition::Delete)], clock.now()).await.expect("the file answers");
+    assert_eq!(beside.depths(clock.now()).await.expect("the file answers")[&EVENTS], Depth { visible: 0, in_flight: 1, dead: 0 });
+
+    // Neither end of the other takes the file away, and who is attached keeps nobody from opening it.
+    drop(owner);
+    drop(Db::open(folder.path()).expect("free"));
+    beside.send(EVENTS, vec![message("c", "3")]).await.expect("accepted");
+}

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use trefoil_domain::event::{IdKind, Identifier, WakeReason, Workspace};
-use trefoil_domain::id::{EventId, PersonId};
+use trefoil_domain::id::{ConflictId, EventId, PersonId};
+use trefoil_domain::identity::ConflictKind;
 use trefoil_domain::outcome::Outcome;
 use trefoil_domain::person::Person;
-use trefoil_domain::ports::{Alias, AliasKey, Commit, Destination, HISTORY_KEPT, Mark, Put, Record, Store, Wake};
+use trefoil_domain::ports::{Alias, AliasKey, Commit, ConflictNote, Destination, HISTORY_KEPT, Mark, Put, Record, Store, Wake};
 use trefoil_domain::tickets::TicketId;
 use trefoil_domain::time::{Span, Timestamp};
 
@@ -208,6 +209,75 @@ pub(crate) async fn history_keeps_the_last_outcome_of_a_stage(store: impl Store)
     let end = NOW.plus(HISTORY_KEPT);
     assert_eq!(history("e3", end.minus(Span::from_secs(1))).await.len(), 60);
     assert_eq!(history("e3", end).await, [], "what has expired is not shown, deleted or not");
+}
+
+fn elsewhere() -> Workspace {
+    Workspace::new("other").expect("valid")
+}
+
+fn conflict(workspace: &Workspace, n: usize, at: i64) -> ConflictNote {
+    ConflictNote {
+        id: ConflictId::from_stored(format!("{n:032x}")),
+        workspace: workspace.clone(),
+        kind: ConflictKind::Ambiguous,
+        over: email(n),
+        people: [person(n).id, person(n + 1000).id].into(),
+        event: EventId::from_stored(format!("event {n}")),
+        at: NOW.plus(Span::from_secs(at)),
+    }
+}
+
+async fn noted(store: &impl Store, workspace: &Workspace) -> Vec<ConflictNote> {
+    store.conflicts(workspace).await.expect("the store answers")
+}
+
+pub(crate) async fn conflicts_are_replaced_and_listed_latest_first(store: impl Store) {
+    let here = workspace();
+    assert_eq!(noted(&store, &here).await, []);
+    let other = conflict(&elsewhere(), 1, 5);
+    let notes = [conflict(&here, 1, 10), conflict(&here, 2, 30), conflict(&here, 3, 20)];
+    store.note_conflicts([notes.to_vec(), vec![other.clone()]].concat()).await.expect("the store answers");
+    assert_eq!(noted(&store, &here).await, [&notes[1], &notes[2], &notes[0]].map(Clone::clone));
+    assert_eq!(noted(&store, &elsewhere()).await, std::slice::from_ref(&other));
+
+    // It happens again, to somebody else as well; of two in one call the last holds. Two at once come by their ids.
+    let superseded = conflict(&here, 1, 40);
+    let again = ConflictNote { people: [person(7).id].into(), event: EventId::from_stored("again"), ..conflict(&here, 1, 30) };
+    store.note_conflicts(vec![superseded, again.clone()]).await.expect("the store answers");
+    assert_eq!(noted(&store, &here).await, [&again, &notes[1], &notes[2]].map(Clone::clone));
+    assert_eq!(noted(&store, &elsewhere()).await, [other], "the same id, and not the same conflict");
+    store.note_conflicts(Vec::new()).await.expect("the store answers");
+}
+
+pub(crate) async fn conflicts_are_cleared_by_id(store: impl Store) {
+    let here = workspace();
+    let other = conflict(&elsewhere(), 1, 0);
+    let notes: Vec<ConflictNote> = (0..3).map(|n| conflict(&here, n, 0)).collect();
+    store.note_conflicts(notes.iter().chain([&other]).cloned().collect()).await.expect("the store answers");
+    let unknown = ConflictId::from_stored("ffff");
+    // Named twice, cleared twice, never there: no error.
+    for _ in 0..2 {
+        let ids = vec![notes[1].id.clone(), unknown.clone(), notes[1].id.clone()];
+        store.clear_conflicts(&here, ids).await.expect("the store answers");
+        assert_eq!(noted(&store, &here).await, [&notes[0], &notes[2]].map(Clone::clone));
+    }
+    assert_eq!(noted(&store, &elsewhere()).await, [other]);
+    store.clear_conflicts(&here, Vec::new()).await.expect("the store answers");
+    // Cleared is not forbidden.
+    store.note_conflicts(vec![notes[1].clone()]).await.expect("the store answers");
+    assert_eq!(noted(&store, &here).await, notes);
+}
+
+pub(crate) async fn conflicts_of_many_calls_and_pages_are_all_there(store: impl Store) {
+    let here = workspace();
+    // A page of DynamoDB ends at 1 MiB: these are 1.5.
+    let people: std::collections::BTreeSet<PersonId> = (0..700).map(|n| person(n).id).collect();
+    let mut notes: Vec<ConflictNote> = (0..60).map(|n| ConflictNote { people: people.clone(), ..conflict(&here, n, 0) }).collect();
+    store.note_conflicts(notes.clone()).await.expect("the store answers");
+    assert!(noted(&store, &here).await == notes, "all are there, as they were");
+    let last = notes.split_off(59);
+    store.clear_conflicts(&here, notes.into_iter().map(|note| note.id).collect()).await.expect("the store answers");
+    assert!(noted(&store, &here).await == last, "the one that was not cleared is left");
 }
 
 pub(crate) async fn any_text_comes_back_as_it_was(store: impl Store) {

@@ -6,7 +6,7 @@
     emulated.py logs STACK                                  prints the last lines of every function
 
 BINARIES holds one native program for each function, named as in the template. Nothing is built, and nothing in the
-template changes but where the code lies and what is said at BATCH. The secrets are made with the values that the tests
+template changes but where the code lies and what is said at BATCH and CONCURRENCY. The secrets are made with the values that the tests
 know.
 """
 
@@ -36,6 +36,10 @@ SECRETS = {
 # for one. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_AddPermission.html
 BATCH = {f"sqs:{action}": f"sqs:{action}Batch" for action in ("SendMessage", "ChangeMessageVisibility", "DeleteMessage")}
 
+# A parameter is text to the emulator, and where the queue is not FIFO it compares the text with a number, so that from then
+# on no queue at all is read.
+CONCURRENCY = 10
+
 if urlparse(os.environ.get("AWS_ENDPOINT_URL", "")).hostname != "127.0.0.1":
     sys.exit("AWS_ENDPOINT_URL does not name an emulator on 127.0.0.1")
 
@@ -52,6 +56,9 @@ def stage(binaries, work):
                 folder.mkdir()
                 (folder / "bootstrap").symlink_to(binaries / binary)
             resource["Properties"]["CodeUri"] = str(folder)
+            for event in resource["Properties"].get("Events", {}).values():
+                if "ScalingConfig" in event["Properties"]:
+                    event["Properties"]["ScalingConfig"]["MaximumConcurrency"] = CONCURRENCY
         if resource["Type"] == "AWS::IAM::Role":
             for statement in (s for p in resource["Properties"]["Policies"] for s in p["PolicyDocument"]["Statement"]):
                 actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]

@@ -5,13 +5,17 @@
 //! the sender would see as our error.
 
 use super::{Error, deadline};
+use crate::clock::SystemClock;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use trefoil_domain::time::Timestamp;
+use std::future::Future;
+use std::time::Duration;
+use trefoil_domain::ports::Clock;
+use trefoil_domain::time::Span;
 
 /// A request as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +25,6 @@ pub struct Request {
     pub path: String,
     /// The raw bytes, as they were signed.
     pub body: Vec<u8>,
-    /// When the function is stopped.
-    pub deadline: Timestamp,
     headers: BTreeMap<String, String>,
 }
 
@@ -46,7 +48,13 @@ impl Response {
     }
 }
 
-/// Runs `handler` for each request.
+/// The most patient sender waits for five seconds, the least for four, and a cold start comes before this. An answer that is too late counts as none, and a
+/// function that is stopped answers 502, after which Customer.io holds everything back for an hour.
+const ANSWER_WITHIN: Duration = Duration::from_millis(2500);
+/// What is left of the function's own time for the answer to get out.
+const TO_GET_OUT: Span = Span::from_millis(500);
+
+/// Runs `handler` for each request. What it does not answer in time is answered 503, so that the sender comes again.
 ///
 /// # Errors
 /// The runtime cannot be reached.
@@ -56,13 +64,21 @@ where
 {
     let handler = &handler;
     let service = service_fn(async |event: LambdaEvent<Value>| {
-        let response = match request(event.payload, deadline(&event.context)) {
-            Some(request) => handler(request).await,
+        let left = deadline(&event.context).minus(TO_GET_OUT).since(SystemClock.now()).millis().max(0).unsigned_abs();
+        let response = match request(event.payload) {
+            Some(request) => in_time(ANSWER_WITHIN.min(Duration::from_millis(left)), handler(request)).await,
             None => Response::status(400),
         };
         Ok::<_, Error>(Wire { status_code: response.status, headers: Headers { content_type: "text/plain" }, body: response.body })
     });
     lambda_runtime::run(service).await
+}
+
+async fn in_time(limit: Duration, answer: impl Future<Output = Response>) -> Response {
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
+        tracing::error!(limit_ms = limit.as_millis(), "the webhook could not be made durable in time; the sender was told to come again");
+        Response::status(503)
+    })
 }
 
 #[derive(Serialize)]
@@ -102,7 +118,7 @@ struct Http {
 }
 
 /// `None`: not a request in this format, or a body that cannot be decoded.
-fn request(event: Value, deadline: Timestamp) -> Option<Request> {
+fn request(event: Value) -> Option<Request> {
     let event: Event = serde_json::from_value(event).ok()?;
     let body = event.body.unwrap_or_default();
     let body = if event.is_base64_encoded { STANDARD.decode(body).ok()? } else { body.into_bytes() };
@@ -111,7 +127,6 @@ fn request(event: Value, deadline: Timestamp) -> Option<Request> {
         method: event.request_context.http.method.to_ascii_uppercase(),
         path: event.raw_path,
         body,
-        deadline,
         headers: event.headers.into_iter().filter_map(text).collect(),
     })
 }
@@ -121,8 +136,6 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const DEADLINE: Timestamp = Timestamp::from_secs(9);
-
     #[test]
     fn a_request_is_read_with_its_bytes() {
         let event = json!({
@@ -131,25 +144,30 @@ mod tests {
             "requestContext": {"http": {"method": "post", "path": "/intercom"}},
             "body": "eyJhIjoi77+9In0=", "isBase64Encoded": true,
         });
-        let request = request(event, DEADLINE).expect("a request");
+        let request = request(event).expect("a request");
         assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/intercom"));
         assert_eq!(request.header("x-hub-signature"), Some("sha1=00"));
         assert_eq!(request.header("X-HUB-SIGNATURE"), Some("sha1=00"));
         assert_eq!(request.header("odd"), None);
         assert_eq!(request.body, "{\"a\":\"\u{fffd}\"}".as_bytes());
-        assert_eq!(request.deadline, DEADLINE);
     }
 
     #[test]
     fn text_is_taken_as_it_is_and_no_body_is_empty() {
-        let with = |body: Value| request(json!({"body": body, "isBase64Encoded": false}), DEADLINE).expect("a request").body;
+        let with = |body: Value| request(json!({"body": body, "isBase64Encoded": false})).expect("a request").body;
         assert_eq!(with(json!("{\"a\": 1}\n")), b"{\"a\": 1}\n");
         assert_eq!(with(Value::Null), b"");
     }
 
     #[test]
     fn what_cannot_be_decoded_is_no_request() {
-        assert_eq!(request(json!({"body": "not base64!", "isBase64Encoded": true}), DEADLINE), None);
-        assert_eq!(request(json!("text"), DEADLINE), None);
+        assert_eq!(request(json!({"body": "not base64!", "isBase64Encoded": true})), None);
+        assert_eq!(request(json!("text")), None);
+    }
+
+    #[tokio::test]
+    async fn whoever_cannot_answer_says_come_again() {
+        assert_eq!(in_time(Duration::from_millis(1), std::future::pending()).await, Response::status(503));
+        assert_eq!(in_time(Duration::from_secs(60), async { Response::status(200) }).await, Response::status(200));
     }
 }

@@ -305,6 +305,7 @@ async fn intercom_webhook(State(ingest_to): State<Arc<Ingest>>, headers: HeaderM
     match &answer {
         Answer::Unavailable(why) => tracing::error!(why, "a webhook could not be made durable; the sender was told to come again"),
         Answer::Parked(reason) => tracing::warn!(reason, "a webhook of no use was parked"),
+        Answer::Refused(reason) => tracing::warn!(reason, "a webhook of no use was parked, and its sender told"),
         Answer::Accepted { .. } | Answer::Ignored(_) | Answer::Unauthorized => tracing::debug!(outcome = answer.name(), "webhook"),
     }
     StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

@@ -1,5 +1,6 @@
-//! Walks `tests/cases/intercom/<rule-in-words>/`: `payload.json` is a webhook, `expected.json` what must come of it: an array
-//! of canonical events, `{"ignored": word}` or `{"unusable": word}`. The time is always 2026-11-21T00:00:00Z.
+//! Walks `tests/cases/<tool>/<rule-in-words>/`: `payload.json` is a webhook, `expected.json` what must come of it: an array
+//! of canonical events, `{"ignored": word}`, `{"unusable": word}` or `{"refused": word}`. The time is always
+//! 2026-11-21T00:00:00Z; Customer.io sent ten seconds before.
 //!
 //! `TREFOIL_ACCEPT=1 cargo test -p trefoil-connectors --test cases` writes what comes out into `expected.json`. Review the
 //! difference against the notes before committing it: the run then proves nothing by itself.
@@ -8,18 +9,21 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha1::Sha1;
+use sha2::Sha256;
 use std::fs;
 use std::path::{Path, PathBuf};
+use trefoil_connectors::customerio::CustomerioWebhooks;
 use trefoil_connectors::intercom::IntercomWebhooks;
-use trefoil_domain::event::Workspace;
+use trefoil_domain::event::{Channel, Event, Kind, Metric, Workspace};
 use trefoil_domain::ports::Received;
 use trefoil_domain::time::Timestamp;
 
 const SECRET: &str = "a-secret-for-the-cases";
 const NOW: Timestamp = Timestamp::from_secs(1_795_219_200);
+const SENT: &str = "1795219190";
 
-fn cases() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/intercom");
+fn cases(tool: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases").join(tool);
     let mut folders: Vec<_> = fs::read_dir(&root)
         .expect("the folder of cases")
         .map(|entry| entry.expect("an entry").path())
@@ -29,28 +33,44 @@ fn cases() -> Vec<PathBuf> {
     folders
 }
 
-fn receive(body: &[u8]) -> Value {
-    let workspace = Workspace::new("main").expect("a name");
-    let webhooks = IntercomWebhooks::new(&[SecretString::from(SECRET)], workspace, Some("abc123def".to_owned())).expect("a secret");
+fn workspace() -> Workspace {
+    Workspace::new("main").expect("a name")
+}
+
+fn intercom(body: &[u8]) -> Received {
+    let webhooks = IntercomWebhooks::new(&[SecretString::from(SECRET)], workspace(), Some("abc123def".to_owned())).expect("a secret");
     let mut mac = Hmac::<Sha1>::new_from_slice(SECRET.as_bytes()).expect("a key");
     mac.update(body);
     let signature = format!("sha1={}", hex::encode(mac.finalize().into_bytes()));
-    match webhooks.receive(Some(&signature), body, NOW).expect("a good signature") {
+    webhooks.receive(Some(&signature), body, NOW).expect("a good signature")
+}
+
+fn customerio(body: &[u8]) -> Received {
+    let webhooks = CustomerioWebhooks::new(&[SecretString::from(SECRET)], workspace(), None).expect("a key");
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("a key");
+    mac.update(format!("v0:{SENT}:").as_bytes());
+    mac.update(body);
+    let signature = hex::encode(mac.finalize().into_bytes());
+    webhooks.receive(Some(SENT), Some(&signature), body, NOW).expect("a good signature")
+}
+
+fn told(received: Received) -> Value {
+    match received {
         Received::Events(events) => serde_json::to_value(events).expect("events are JSON"),
         Received::Ignored(word) => json!({ "ignored": word }),
         Received::Unusable { reason, .. } => json!({ "unusable": reason }),
+        Received::Refused { reason, .. } => json!({ "refused": reason }),
     }
 }
 
-#[test]
-fn every_payload_becomes_what_its_folder_says() {
+fn every_payload_becomes_what_its_folder_says(tool: &str, at_least: usize, receive: fn(&[u8]) -> Received) {
     let accept = std::env::var_os("TREFOIL_ACCEPT").is_some();
-    let folders = cases();
-    assert!(folders.len() >= 60, "only {} cases were found", folders.len());
+    let folders = cases(tool);
+    assert!(folders.len() >= at_least, "only {} cases were found", folders.len());
     let mut wrong = Vec::new();
     for folder in folders {
         let payload = fs::read(folder.join("payload.json")).expect("payload.json");
-        let actual = receive(&payload);
+        let actual = told(receive(&payload));
         let path = folder.join("expected.json");
         if accept {
             let text = serde_json::to_string_pretty(&actual).expect("JSON") + "\n";
@@ -64,4 +84,50 @@ fn every_payload_becomes_what_its_folder_says() {
     }
     assert!(!accept, "expected.json files were rewritten: review them, then run without TREFOIL_ACCEPT");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn intercoms_payloads_become_what_their_folders_say() {
+    every_payload_becomes_what_its_folder_says("intercom", 60, intercom);
+}
+
+#[test]
+fn customerios_payloads_become_what_their_folders_say() {
+    every_payload_becomes_what_its_folder_says("customerio", 120, customerio);
+}
+
+/// The vendor's table, apart from what concerns the person.
+const PAIRS: [(Channel, &str); 7] = [
+    (
+        Channel::Email,
+        "drafted attempted deferred sent delivered opened clicked converted unsubscribed bounced dropped failed undeliverable spammed",
+    ),
+    (Channel::Push, "drafted attempted sent delivered opened clicked converted bounced dropped failed undeliverable"),
+    (Channel::InApp, "drafted attempted sent opened clicked converted failed undeliverable"),
+    (Channel::Sms, "drafted attempted sent delivered clicked converted bounced dropped failed undeliverable replied"),
+    (Channel::Whatsapp, "drafted attempted sent delivered opened clicked converted bounced dropped failed undeliverable replied"),
+    (Channel::Slack, "drafted attempted sent clicked converted failed undeliverable"),
+    (Channel::Webhook, "drafted attempted sent clicked converted failed undeliverable"),
+];
+
+/// The folders are data; that none is missing, and that each says what its name says, is not.
+#[test]
+fn each_pair_of_object_type_and_metric_has_a_case_and_is_known() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/customerio");
+    for (channel, metrics) in PAIRS {
+        for name in metrics.split(' ') {
+            let folder = root.join(format!("{}-{name}", channel.as_str()).replace('_', "-"));
+            let expected = fs::read(folder.join("expected.json")).unwrap_or_else(|_| panic!("{} has no case", folder.display()));
+            let events: Vec<Event> = serde_json::from_slice(&expected).expect("events");
+            let Kind::Message(report) = &events[0].kind else { panic!("{name}: {:?}", events[0].kind) };
+            assert_eq!((report.channel, report.metric.as_str(), &report.unknown), (channel, name, &None));
+            let opts_out = matches!(report.metric, Metric::Unsubscribed | Metric::Spammed);
+            assert_eq!(events.len(), if opts_out { 2 } else { 1 }, "{channel:?} {name}");
+            let text = String::from_utf8(expected).expect("text");
+            // Addresses, message bodies, device tokens, header values.
+            for private in ["hello", "+1555", "#ops", "example.com/hook", "a-device-token", "X-Custom"] {
+                assert!(!text.contains(private), "{private} of {}", folder.display());
+            }
+        }
+    }
 }

@@ -266,6 +266,44 @@ async fn user_ids_are_asked_for_together_and_addresses_for_whoever_is_left() {
 }
 
 #[tokio::test]
+async fn a_cio_id_is_looked_up_and_the_next_id_is_tried_once_it_is_gone() {
+    let by_cio_id = json!({"customers": [
+        {"customer": {"id": "42", "identifiers": {"id": "42", "cio_id": "03000001"}, "attributes": {}}},
+        {"id": "", "attributes": {"cio_id": "0300000a"}},
+    ]});
+    let by_id = json!({"customers": [{"customer": {"id": "43", "identifiers": {"id": "43", "cio_id": "03000009"}}}]});
+    let (client, stand_in) = with([reply(200, by_cio_id), reply(200, by_id)]).await;
+    let people = [
+        address(&[(IdKind::CioId, "03000001"), (IdKind::UserId, "42")]),
+        address(&[(IdKind::CioId, "03000002"), (IdKind::UserId, "43")]),
+        address(&[(IdKind::CioId, "0300000a")]),
+        address(&[(IdKind::CioId, "03000003")]),
+    ];
+    assert_eq!(client.find_profiles(&people).await, [found("03000001"), found("03000009"), found("0300000a"), ProfileLookUp::Absent]);
+    let asked = stand_in.asked();
+    assert_eq!((asked[0].method.as_str(), asked[0].target.as_str()), ("POST", "/v1/customers/attributes?id_type=cio_id"));
+    assert_eq!(asked[0].json(), json!({"ids": ["03000001", "03000002", "03000003", "0300000a"]}));
+    assert_eq!((asked.len(), asked[1].target.as_str()), (2, "/v1/customers/attributes?id_type=id"));
+    assert_eq!(asked[1].json(), json!({"ids": ["43"]}));
+}
+
+#[tokio::test]
+async fn an_answer_that_names_no_cio_id_counts_where_it_has_everybody() {
+    let two = json!({"customers": [{"customer": {"id": "42", "attributes": {}}}, {"customer": {"id": "43", "attributes": {}}}]});
+    let (client, _) = with([reply(200, &two), reply(200, &two)]).await;
+    let people = |ids: &[&str]| ids.iter().map(|id| address(&[(IdKind::CioId, id)])).collect::<Vec<_>>();
+    assert_eq!(client.find_profiles(&people(&["01", "02"])).await, [found("01"), found("02")]);
+    assert_eq!(client.find_profiles(&people(&["01", "02", "03"])).await, [const { ProfileLookUp::Absent }; 3]);
+}
+
+#[tokio::test]
+async fn a_user_id_that_looks_like_a_cio_id_is_no_cio_id() {
+    let other = json!({"customers": [{"customer": {"id": "03000001", "identifiers": {"id": "03000001", "cio_id": "d9c106000001"}}}]});
+    let (client, _) = with([reply(200, other)]).await;
+    assert_eq!(client.find_profiles(&[address(&[(IdKind::CioId, "03000001")])]).await, [ProfileLookUp::Absent]);
+}
+
+#[tokio::test]
 async fn ids_are_tried_in_the_order_given() {
     let (client, stand_in) = with([reply(200, json!({"results": [{"cio_id": "1"}]}))]).await;
     let people = [address(&[(IdKind::Email, "a@example.com"), (IdKind::UserId, "42")])];
@@ -305,7 +343,7 @@ async fn a_look_up_that_fails_says_so_and_never_says_absent() {
         (reply(200, "<html>"), "unreadable_answer"),
         (reply(200, "{}"), "unreadable_answer"),
     ] {
-        for id in [(IdKind::UserId, "42"), (IdKind::Email, "a@example.com")] {
+        for id in [(IdKind::CioId, "03000001"), (IdKind::UserId, "42"), (IdKind::Email, "a@example.com")] {
             let (client, _) = with([answer.clone()]).await;
             match client.find_profiles(&[address(&[id])]).await.as_slice() {
                 [ProfileLookUp::Failed(outcome)] => assert_eq!(self::code(outcome), code),
@@ -322,6 +360,9 @@ async fn without_an_app_key_nobody_is_asked() {
     let client = CustomerioClient::new(&settings, &http(), FixedClock).expect("settings");
     let people = [address(&[(IdKind::IntercomId, "c1"), (IdKind::Email, "a@example.com"), (IdKind::UserId, "42")])];
     assert_eq!(client.find_profiles(&people).await, [ProfileLookUp::Unverified(IdKind::Email, "a@example.com".to_owned())]);
+    // Customer.io itself gave that one out.
+    let people = [address(&[(IdKind::UserId, "42"), (IdKind::CioId, "03000001")])];
+    assert_eq!(client.find_profiles(&people).await, [found("03000001")]);
     assert_eq!(stand_in.asked().len(), 0);
 }
 

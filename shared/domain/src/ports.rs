@@ -463,6 +463,11 @@ pub enum Received {
         /// What the source calls it: topic and id of the notification, as far as they could be read.
         about: Option<String>,
     },
+    /// As [`Received::Unusable`], and whoever wrote the body should be told: only where nothing else waits behind it.
+    Refused {
+        reason: String,
+        about: Option<String>,
+    },
 }
 
 /// The signature is missing or wrong. Says no more than that, to the sender and to the log.

@@ -1,12 +1,35 @@
-//! Customer.io as a destination: profiles are looked for through the App API, attributes and events are written through
-//! Track v2.
+//! Customer.io, both directions.
 //!
-//! <https://docs.customer.io/integrations/api/track> and <https://docs.customer.io/integrations/api/app>
+//! In: [`CustomerioWebhooks`] turns signed reporting webhooks and webhook actions into canonical events. Out:
+//! [`CustomerioClient`] looks for profiles through the App API, and writes attributes and events through Track v2.
+//!
+//! <https://docs.customer.io/integrations/api/webhooks>, <https://docs.customer.io/integrations/api/track> and
+//! <https://docs.customer.io/integrations/api/app>
 
+#[cfg(feature = "customerio-in")]
+mod actions;
+#[cfg(feature = "customerio-in")]
+mod named;
+#[cfg(feature = "customerio-in")]
+mod reports;
+#[cfg(feature = "customerio-in")]
+pub mod verify;
+#[cfg(feature = "customerio-in")]
+mod webhooks;
+#[cfg(feature = "customerio-in")]
+mod wire;
+#[cfg(feature = "customerio-in")]
+pub use webhooks::CustomerioWebhooks;
+
+#[cfg(feature = "customerio-out")]
 mod client;
+#[cfg(feature = "customerio-out")]
 mod entity;
+#[cfg(feature = "customerio-out")]
 pub mod outcome;
+#[cfg(feature = "customerio-out")]
 mod profiles;
+#[cfg(feature = "customerio-out")]
 mod ulid;
-
+#[cfg(feature = "customerio-out")]
 pub use client::{CustomerioClient, CustomerioSettings, Region};

@@ -1,6 +1,8 @@
 //! Which profile is meant: through the App API, in as few calls as it allows.
 //!
-//! A profile that exists is named by its `cio_id`, the only id that never changes. Several with one address are none.
+//! A profile that exists is named by its `cio_id`, the only id that never changes; it is gone once the profile is merged or
+//! deleted. Several with one address are none.
+//! <https://docs.customer.io/integrations/api/app>
 
 use super::client::{Api, CustomerioClient, No};
 use reqwest::Method;
@@ -28,21 +30,26 @@ impl<C: Clock> CustomerioClient<C> {
     pub(super) async fn find(&self, people: &[Address]) -> Vec<ProfileLookUp> {
         let addresses: Vec<Vec<&(IdKind, String)>> = people.iter().map(usable).collect();
         let Some(app) = &self.app else {
-            return addresses.iter().map(|ids| ids.first().map_or(ProfileLookUp::Absent, |(kind, id)| unverified(*kind, id))).collect();
+            return addresses.iter().map(|ids| unasked(ids)).collect();
         };
         let mut found: Vec<Option<ProfileLookUp>> = vec![None; people.len()];
         // Everybody's first id, then the second of those that the first did not find, and so on.
         for place in 0..addresses.iter().map(Vec::len).max().unwrap_or(0) {
             let asked = |index: usize, kind: IdKind| addresses[index].get(place).filter(|(k, _)| *k == kind).map(|(_, id)| id.as_str());
             let open: Vec<usize> = (0..people.len()).filter(|index| found[*index].is_none()).collect();
-            let ids: BTreeSet<&str> = open.iter().filter_map(|index| asked(*index, IdKind::UserId)).collect();
-            let emails: BTreeSet<&str> = open.iter().filter_map(|index| asked(*index, IdKind::Email)).collect();
-            let by_id = self.by_ids(app, ids.into_iter().collect()).await;
-            let by_email = self.by_emails(app, emails).await;
+            let all = |kind| -> BTreeSet<&str> { open.iter().filter_map(|index| asked(*index, kind)).collect() };
+            let by_cio_id = self.by_ids(app, IdType::CioId, all(IdKind::CioId)).await;
+            let by_id = self.by_ids(app, IdType::Id, all(IdKind::UserId)).await;
+            let by_email = self.by_emails(app, all(IdKind::Email)).await;
             for index in open {
                 let Some((kind, id)) = addresses[index].get(place) else { continue };
-                let hits = if *kind == IdKind::UserId { &by_id } else { &by_email };
-                found[index] = match hits.get(id) {
+                let hit = match kind {
+                    IdKind::CioId => by_cio_id.get(id),
+                    IdKind::UserId => by_id.get(id),
+                    IdKind::Email => by_email.get(id),
+                    IdKind::IntercomId | IdKind::Phone | IdKind::AnonymousId => None,
+                };
+                found[index] = match hit {
                     Some(Hit::Absent) | None => None,
                     Some(Hit::One(Some(cio_id))) => Some(ProfileLookUp::Found(cio_id.clone())),
                     // It exists; it just cannot be named any better.
@@ -56,16 +63,16 @@ impl<C: Clock> CustomerioClient<C> {
     }
 
     /// Unknown ids are left out of the answer.
-    async fn by_ids(&self, app: &Api, ids: Vec<&str>) -> BTreeMap<String, Hit> {
+    async fn by_ids(&self, app: &Api, id_type: IdType, ids: BTreeSet<&str>) -> BTreeMap<String, Hit> {
         let mut hits = BTreeMap::new();
+        let ids: Vec<&str> = ids.into_iter().collect();
         let mut chunks: Vec<Vec<&str>> = ids.chunks(MOST_IDS).map(<[&str]>::to_vec).collect();
         while let Some(mut chunk) = chunks.pop() {
-            match self.ask_for_ids(app, &chunk).await {
+            match self.ask_for_ids(app, id_type, &chunk).await {
                 Ok(customers) => {
-                    for id in chunk {
-                        let hit = customers.iter().find(|c| c.is(id)).map_or(Hit::Absent, |c| Hit::One(c.cio_id()));
-                        hits.insert(id.to_owned(), hit);
-                    }
+                    // Unknown ids are left out, so that an answer of as many has them all, even if it does not name them.
+                    let all = customers.len() == chunk.len() && customers.iter().all(|c| c.cio_id().is_none());
+                    hits.extend(chunk.into_iter().map(|id| (id.to_owned(), id_type.hit(&customers, all, id))));
                 }
                 // A hundred profiles may have more attributes than we read at once.
                 Err(No::Answer(no)) if no.too_large && chunk.len() > 1 => {
@@ -81,10 +88,10 @@ impl<C: Clock> CustomerioClient<C> {
         hits
     }
 
-    async fn ask_for_ids(&self, app: &Api, ids: &[&str]) -> Result<Vec<Customer>, No> {
+    async fn ask_for_ids(&self, app: &Api, id_type: IdType, ids: &[&str]) -> Result<Vec<Customer>, No> {
         let body = serde_json::json!({ "ids": ids }).to_string();
         let mut call = app.call(Method::POST, &["v1", "customers", "attributes"], Some(body.into()));
-        call.url.query_pairs_mut().append_pair("id_type", "id");
+        call.url.query_pairs_mut().append_pair("id_type", id_type.as_str());
         let answer = app.ask(&call, self.clock.now()).await?;
         match serde_json::from_slice::<Customers>(&answer.body) {
             Ok(body) => Ok(body.customers.into_iter().map(Wrapped::into_customer).collect()),
@@ -119,11 +126,40 @@ impl<C: Clock> CustomerioClient<C> {
 
 /// The ids that Customer.io can know, in the order given.
 fn usable(address: &Address) -> Vec<&(IdKind, String)> {
-    address.ids.iter().filter(|(kind, _)| matches!(kind, IdKind::UserId | IdKind::Email)).collect()
+    address.ids.iter().filter(|(kind, _)| matches!(kind, IdKind::CioId | IdKind::UserId | IdKind::Email)).collect()
 }
 
-fn unverified(kind: IdKind, id: &str) -> ProfileLookUp {
-    ProfileLookUp::Unverified(kind, id.to_owned())
+/// Without a key for the App API. A `cio_id` was given out by Customer.io itself, so the profile was there.
+fn unasked(ids: &[&(IdKind, String)]) -> ProfileLookUp {
+    match (ids.iter().find(|(kind, _)| *kind == IdKind::CioId), ids.first()) {
+        (Some((_, cio_id)), _) => ProfileLookUp::Found(cio_id.clone()),
+        (None, Some((kind, id))) => ProfileLookUp::Unverified(*kind, id.clone()),
+        (None, None) => ProfileLookUp::Absent,
+    }
+}
+
+/// What a list of ids is a list of.
+#[derive(Clone, Copy, Debug)]
+enum IdType {
+    Id,
+    CioId,
+}
+
+impl IdType {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::CioId => "cio_id",
+        }
+    }
+
+    fn hit(self, customers: &[Customer], all: bool, id: &str) -> Hit {
+        match self {
+            Self::Id => customers.iter().find(|c| c.is(id)).map_or(Hit::Absent, |c| Hit::One(c.cio_id())),
+            Self::CioId if all || customers.iter().any(|c| c.cio_id().as_deref() == Some(id)) => Hit::One(Some(id.to_owned())),
+            Self::CioId => Hit::Absent,
+        }
+    }
 }
 
 fn unreadable() -> No {

@@ -1,15 +1,10 @@
 //! Attributes of people, companies and events: standard fields and custom ones side by side, flat and of bounded size.
 
-use super::lenient::{Flat, Text};
+use crate::cut::{LONGEST_NAME_BYTES, cut, shortened};
+use crate::lenient::{Flat, Text};
 use trefoil_domain::event::{Attributes, Value};
 use trefoil_domain::time::Timestamp;
 
-/// Customer.io refuses longer values, and nothing of use is that long.
-pub(super) const LONGEST_TEXT_BYTES: usize = 1000;
-/// Marks text that was cut.
-pub(super) const CUT: &str = "…";
-/// Customer.io's limit for the name of an attribute.
-const LONGEST_NAME_BYTES: usize = 150;
 /// Intercom allows this many custom attributes a workspace.
 const MOST_CUSTOM_ATTRIBUTES: usize = 250;
 
@@ -22,7 +17,7 @@ pub(super) fn side_by_side<const N: usize>(standard: [(&str, Option<Value>); N],
         .iter()
         .filter(|(name, _)| !is_standard(name) && name.len() <= LONGEST_NAME_BYTES)
         .take(MOST_CUSTOM_ATTRIBUTES)
-        .map(|(name, value)| (name.clone(), shortened(value.clone())))
+        .map(|(name, value)| (name.clone(), shortened(value)))
         .collect();
     attributes.extend(standard.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     attributes
@@ -35,20 +30,4 @@ pub(super) fn text(value: &Text<'_>) -> Option<Value> {
 /// As RFC 3339 text.
 pub(super) fn time(value: Option<Timestamp>) -> Option<Value> {
     value.and_then(Timestamp::to_rfc3339).map(Value::String)
-}
-
-pub(super) fn shortened(value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(cut(text)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value,
-    }
-}
-
-fn cut(mut text: String) -> String {
-    if text.len() > LONGEST_TEXT_BYTES {
-        let end = text.floor_char_boundary(LONGEST_TEXT_BYTES - CUT.len());
-        text.truncate(end);
-        text.push_str(CUT);
-    }
-    text
 }

@@ -5,12 +5,12 @@
 //! <https://developers.intercom.com/docs/references/rest-api/api.intercom.io>
 
 use super::contact::{identifiers, profile};
-use super::lenient::Object;
 use super::outcome::Verdict;
 use super::ticket::{Proof, conversation_sighting, last_part, report, seen_at, ticket_sighting};
 use super::wire::{Contact, Item, Part, nested};
 use crate::door::Door;
 use crate::http::{self, Answer, Call, Http};
+use crate::lenient::Object;
 use crate::limit::Limiter;
 use reqwest::header::{HeaderValue, LINK};
 use reqwest::{Method, Url};

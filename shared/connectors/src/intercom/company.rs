@@ -2,13 +2,14 @@
 //!
 //! <https://developers.intercom.com/docs/references/webhooks/webhook-models>
 
-use super::attributes::{shortened, side_by_side, text, time};
-use super::lenient::Scalar;
+use super::attributes::{side_by_side, text, time};
 use super::normalize::{Unusable, read};
 use super::people;
 use super::topic::Life;
 use super::webhooks::Notification;
 use super::wire::{self, BesideContact};
+use crate::cut::shortened;
+use crate::lenient::Scalar;
 use serde_json::value::RawValue;
 use trefoil_domain::event::{Attributes, Company, Event, Kind, Source};
 use trefoil_domain::time::Timestamp;
@@ -53,7 +54,7 @@ fn company(told: &wire::Company<'_>) -> Result<Company, Unusable> {
 }
 
 fn attributes(told: &wire::Company<'_>) -> Attributes {
-    let bare = |value: &Scalar| value.0.clone().map(shortened);
+    let bare = |value: &Scalar| value.0.as_ref().map(shortened);
     let standard = [
         ("name", text(&told.name)),
         ("plan", text(&told.plan.name)),

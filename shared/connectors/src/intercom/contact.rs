@@ -61,8 +61,8 @@ fn beliefs(contact: &Contact<'_>) -> Vec<ConsentChange> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::attributes::{CUT, LONGEST_TEXT_BYTES};
     use super::*;
+    use crate::cut::{CUT, LONGEST_TEXT_BYTES};
 
     fn ids(contact: &str, author: &str) -> Vec<(IdKind, String)> {
         let contact: Contact<'_> = serde_json::from_str(contact).expect("contact");

@@ -5,7 +5,6 @@
 
 mod attributes;
 mod contact;
-mod lenient;
 // Each direction reads some fields that the other does not.
 #[cfg_attr(not(all(feature = "intercom-in", feature = "intercom-out")), allow(dead_code))]
 mod ticket;

@@ -3,11 +3,11 @@
 //! gets past this point.
 
 use super::contact::identifiers;
-use super::lenient::Object;
 use super::ticket::{Proof, Transition, conversation_sighting, last_part, report, seen_at, ticket_sighting, transition};
 use super::topic::Says;
 use super::webhooks::Notification;
 use super::wire::{Contact, Item, Part, Rating, Tag, nested};
+use crate::lenient::Object;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use trefoil_domain::event::{Event, Identifier, Kind, Origin, Source, event_id};

@@ -3,13 +3,13 @@
 //! <https://developers.intercom.com/docs/references/webhooks/webhook-models>
 
 use super::OWN_EVENT;
-use super::attributes::shortened;
 use super::contact::{identifiers, profile, whole_channel};
-use super::lenient::{Flat, List, Object, Scalar, Text};
 use super::normalize::{LONGEST_NAME_CHARS, Unusable, read};
 use super::topic::{About, Asks};
 use super::webhooks::Notification;
 use super::wire::{self, BesideContact, Contact, DataEvent, OldUser, SubscriptionType};
+use crate::cut::shortened;
+use crate::lenient::{Flat, List, Object, Scalar, Text};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 use trefoil_domain::event::{
@@ -204,10 +204,10 @@ fn metadatum(raw: &RawValue) -> Result<Option<Value>, Unusable> {
     let unreadable = |_| Unusable("unreadable_item");
     let Scalar(bare) = serde_json::from_str(raw.get()).map_err(unreadable)?;
     if let Some(bare) = bare {
-        return Ok(Some(shortened(bare)));
+        return Ok(Some(shortened(&bare)));
     }
     let Object(fields) = serde_json::from_str::<Object<Flat>>(raw.get()).map_err(unreadable)?;
-    let fields = fields.map(|fields| fields.0.into_iter().map(|(key, value)| (key, shortened(value))).collect());
+    let fields = fields.map(|fields| fields.0.into_iter().map(|(key, value)| (key, shortened(&value))).collect());
     Ok(fields.map(Value::Object))
 }
 

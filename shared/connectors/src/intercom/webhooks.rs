@@ -4,12 +4,12 @@
 //! <https://developers.intercom.com/docs/webhooks/webhook-notifications>
 
 use super::company::companies;
-use super::lenient::Object;
 use super::normalize::{Unusable, tickets};
 use super::people::{behaviour, consent, people};
 use super::topic::Topic;
 use super::verify::{SecretsError, Verifier};
 use super::wire::Envelope;
+use crate::lenient::Object;
 use secrecy::SecretString;
 use trefoil_domain::event::{Event, Workspace};
 use trefoil_domain::ports::{Received, Unauthorized};

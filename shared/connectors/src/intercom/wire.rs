@@ -2,7 +2,7 @@
 //!
 //! <https://developers.intercom.com/docs/references/webhooks/webhook-models>
 
-use super::lenient::{Flag, Flat, List, Named, Object, Scalar, Text, Time};
+use crate::lenient::{Flag, Flat, List, Named, Object, Scalar, Text, Time};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;

@@ -15,6 +15,8 @@ pub enum Answer {
     Ignored(String),
     /// 200: authentic, of no use, kept with the reason.
     Parked(String),
+    /// 400: authentic, of no use, kept with the reason, and the sender should know.
+    Refused(String),
     /// 401.
     Unauthorized,
     /// 503: could not be made durable; the sender should come again.
@@ -25,6 +27,7 @@ impl Answer {
     pub fn status(&self) -> u16 {
         match self {
             Self::Accepted { .. } | Self::Ignored(_) | Self::Parked(_) => 200,
+            Self::Refused(_) => 400,
             Self::Unauthorized => 401,
             Self::Unavailable(_) => 503,
         }
@@ -36,6 +39,7 @@ impl Answer {
             Self::Accepted { .. } => "accepted",
             Self::Ignored(_) => "ignored",
             Self::Parked(_) => "parked",
+            Self::Refused(_) => "refused",
             Self::Unauthorized => "unauthorized",
             Self::Unavailable(_) => "unavailable",
         }
@@ -50,16 +54,16 @@ pub async fn ingest<Q: Queue, C: Clock>(
     received: Result<Received, Unauthorized>,
     body: &[u8],
 ) -> Answer {
+    let parked = |reason: &str| Parked::new(stage, workspace, Reason::new(reason), clock.now(), body);
+    let park = async |parked: Parked, answer| match parked.to_message() {
+        Ok(message) => send(queue, QueueName::Parked, vec![message], answer).await,
+        Err(error) => Answer::Unavailable(error.to_string()),
+    };
     match received {
         Err(Unauthorized) => Answer::Unauthorized,
         Ok(Received::Ignored(word)) => Answer::Ignored(word),
-        Ok(Received::Unusable { reason, about }) => {
-            let parked = Parked { about, ..Parked::new(stage, workspace, Reason::new(&reason), clock.now(), body) };
-            match parked.to_message() {
-                Ok(message) => send(queue, QueueName::Parked, vec![message], Answer::Parked(reason)).await,
-                Err(error) => Answer::Unavailable(error.to_string()),
-            }
-        }
+        Ok(Received::Unusable { reason, about }) => park(Parked { about, ..parked(&reason) }, Answer::Parked(reason)).await,
+        Ok(Received::Refused { reason, about }) => park(Parked { about, ..parked(&reason) }, Answer::Refused(reason)).await,
         Ok(Received::Events(events)) => {
             let messages: Result<Vec<Message>, _> = events.iter().map(event_message).collect();
             match messages {

@@ -9,7 +9,7 @@ use trefoil_domain::config::{self, Config};
 use trefoil_domain::event::{Event, IdKind, Identifier, Kind, Profile, Source, event_id};
 use trefoil_domain::job::event_message;
 use trefoil_domain::outcome::Outcome;
-use trefoil_domain::ports::{QueueName, Received};
+use trefoil_domain::ports::{Message, Queue, QueueError, QueueName, Received};
 use trefoil_domain::rules::Routes;
 use trefoil_domain::steps::ingest::{Answer, ingest};
 use trefoil_domain::steps::{route::Router, send::Sender};
@@ -121,6 +121,32 @@ fn ingest_sends_once_an_event_and_asks_nobody() {
     assert_eq!(answer, Answer::Accepted { events: 1 });
     assert_eq!(bench.world.sends(QueueName::Events), 1);
     assert_eq!(bench.world.store_calls(), (0, 0, 0));
+}
+
+/// A queue that cannot be reached.
+struct Gone;
+
+impl Queue for Gone {
+    async fn send(&self, queue: QueueName, _: Vec<Message>) -> Result<(), QueueError> {
+        Err(QueueError { queue, message: "gone".to_owned() })
+    }
+}
+
+#[test]
+fn what_is_of_no_use_is_parked_and_only_a_refusal_is_told() {
+    let bench = Bench::new();
+    let (reason, about) = ("not_json".to_owned(), Some("conversion".to_owned()));
+    let refused = Received::Refused { reason: reason.clone(), about: about.clone() };
+    let unusable = Received::Unusable { reason: reason.clone(), about };
+    for (received, answer, status) in [(refused, Answer::Refused(reason.clone()), 400), (unusable, Answer::Parked(reason), 200)] {
+        let parked = bench.world.sends(QueueName::Parked);
+        let told = finish(ingest(&bench.world, &bench.world, "ingest-customerio", &workspace(), Ok(received.clone()), b"{"));
+        assert_eq!((&told, told.status()), (&answer, status));
+        assert_eq!(bench.world.sends(QueueName::Parked), parked + 1);
+        // Nothing is refused before it is kept.
+        assert_eq!(finish(ingest(&Gone, &bench.world, "ingest-customerio", &workspace(), Ok(received), b"{")).status(), 503);
+    }
+    assert_eq!(bench.world.sends(QueueName::Events), 0);
 }
 
 #[test]

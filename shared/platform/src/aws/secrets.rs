@@ -18,7 +18,7 @@ impl Aws {
         }
         let client = self.secrets();
         let read = wanted.iter().map(async |(variable, id)| match *variable {
-            variable::INTERCOM_CLIENT_SECRET => current_and_previous(&client, id).await,
+            variable::INTERCOM_CLIENT_SECRET | variable::CUSTOMERIO_SIGNING_KEYS => current_and_previous(&client, id).await,
             _ => current(&client, id).await,
         });
         let values = join_all(read).await;

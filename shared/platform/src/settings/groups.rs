@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use trefoil_domain::event::Workspace;
 use trefoil_domain::ports::QueueName;
+use trefoil_domain::time::Span;
 
 /// A shorter key signs nothing worth the name. A missing one would silently mean "signed with the empty key".
 pub(crate) const MIN_SIGNING_SECRET_BYTES: usize = 16;
@@ -28,6 +29,15 @@ pub struct IntercomWebhook {
     pub client_secrets: Vec<SecretString>,
     /// The only Intercom workspace to listen to, if that was said.
     pub app_id: Option<String>,
+}
+
+/// What it takes to accept Customer.io's webhooks.
+#[derive(Clone, Debug)]
+pub struct CustomerioWebhook {
+    /// At least one, each of at least 16 bytes; any of them may have signed.
+    pub signing_keys: Vec<SecretString>,
+    /// How far the time of sending may be from ours, if that was said.
+    pub max_skew: Option<Span>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,14 +146,46 @@ pub(super) fn workspace(reader: &mut Reader<'_>) -> Option<Workspace> {
 pub(super) fn intercom_webhook(reader: &mut Reader<'_>) -> Option<IntercomWebhook> {
     let name = variable::INTERCOM_CLIENT_SECRET;
     let all = reader.secret(name, "the client secret of the Intercom app (Developer Hub, Basic information)")?;
-    let client_secrets: Vec<SecretString> = all.expose_secret().split(',').map(|secret| SecretString::from(secret.trim())).collect();
-    if client_secrets.iter().any(|secret| secret.expose_secret().len() < MIN_SIGNING_SECRET_BYTES) {
-        return reader.problem(
-            name,
-            format!("holds a secret of fewer than {MIN_SIGNING_SECRET_BYTES} bytes, or an empty one; copy it from Intercom"),
-        );
-    }
+    let client_secrets = signing_secrets(reader, name, &all, "Intercom")?;
     Some(IntercomWebhook { client_secrets, app_id: reader.optional(variable::INTERCOM_APP_ID) })
+}
+
+/// As [`customerio_webhook`], where it may be left out. The outer `None` is a problem, the inner a variable that is not set.
+#[expect(clippy::option_option, reason = "unset and unreadable are different things")]
+pub(super) fn optional_customerio_webhook(reader: &mut Reader<'_>) -> Option<Option<CustomerioWebhook>> {
+    match reader.optional_secret(variable::CUSTOMERIO_SIGNING_KEYS)? {
+        Some(all) => customerio_keys(reader, &all).map(Some),
+        None => Some(None),
+    }
+}
+
+pub(super) fn customerio_webhook(reader: &mut Reader<'_>) -> Option<CustomerioWebhook> {
+    let what = "the signing keys of Customer.io (the reporting webhook's page, and Workspace Settings, API & webhook credentials)";
+    let all = reader.secret(variable::CUSTOMERIO_SIGNING_KEYS, what)?;
+    customerio_keys(reader, &all)
+}
+
+fn customerio_keys(reader: &mut Reader<'_>, all: &SecretString) -> Option<CustomerioWebhook> {
+    let signing_keys = signing_secrets(reader, variable::CUSTOMERIO_SIGNING_KEYS, all, "Customer.io");
+    let name = variable::CUSTOMERIO_MAX_SKEW;
+    let max_skew = match reader.optional(name) {
+        None => Some(None),
+        Some(text) => match Span::parse(&text).filter(|span| *span > Span::ZERO) {
+            Some(span) => Some(Some(span)),
+            None => reader.problem(name, "cannot be read; it must be a whole number with s, m, h or d, such as 1h"),
+        },
+    };
+    Some(CustomerioWebhook { signing_keys: signing_keys?, max_skew: max_skew? })
+}
+
+/// Several are separated by commas.
+fn signing_secrets(reader: &mut Reader<'_>, name: &str, all: &SecretString, from: &str) -> Option<Vec<SecretString>> {
+    let secrets: Vec<SecretString> = all.expose_secret().split(',').map(|secret| SecretString::from(secret.trim())).collect();
+    if secrets.iter().any(|secret| secret.expose_secret().len() < MIN_SIGNING_SECRET_BYTES) {
+        return reader
+            .problem(name, format!("holds a secret of fewer than {MIN_SIGNING_SECRET_BYTES} bytes, or an empty one; copy it from {from}"));
+    }
+    Some(secrets)
 }
 
 pub(super) fn intercom_api(reader: &mut Reader<'_>) -> Option<IntercomApi> {

@@ -10,8 +10,10 @@ mod roles;
 #[cfg(feature = "aws")]
 #[cfg(feature = "aws")]
 pub(crate) use groups::MIN_SIGNING_SECRET_BYTES;
-pub use groups::{AwsSettings, CustomerioApi, CustomerioRegion, IntercomApi, IntercomRegion, IntercomWebhook, QueueUrls, TableNames};
-pub use roles::{IngestIntercom, RouteEvents, ScanPeople, SendCustomerio, SendIntercom, Serve};
+pub use groups::{
+    AwsSettings, CustomerioApi, CustomerioRegion, CustomerioWebhook, IntercomApi, IntercomRegion, IntercomWebhook, QueueUrls, TableNames,
+};
+pub use roles::{IngestCustomerio, IngestIntercom, RouteEvents, ScanPeople, SendCustomerio, SendIntercom, Serve};
 
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
@@ -45,6 +47,11 @@ pub mod variable {
     /// Requests per 10 s that the Intercom app may make. Default 1666.
     pub const INTERCOM_RATE: &str = "TREFOIL_INTERCOM_RATE";
 
+    /// Secret. The keys with which Customer.io signs: that of the reporting webhook and that of webhook actions, separated by
+    /// commas; several of each while they are being changed.
+    pub const CUSTOMERIO_SIGNING_KEYS: &str = "TREFOIL_CUSTOMERIO_SIGNING_KEYS";
+    /// How far the time at which Customer.io sent a webhook may be from ours, such as `1h`. Default: any.
+    pub const CUSTOMERIO_MAX_SKEW: &str = "TREFOIL_CUSTOMERIO_MAX_SKEW";
     /// Secret. Site id of the Customer.io workspace.
     pub const CUSTOMERIO_SITE_ID: &str = "TREFOIL_CUSTOMERIO_SITE_ID";
     /// Secret. Key for the Track API.
@@ -85,7 +92,8 @@ pub mod variable {
     pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 
     /// Those that are secrets.
-    pub const SECRETS: [&str; 5] = [INTERCOM_CLIENT_SECRET, INTERCOM_TOKEN, CUSTOMERIO_SITE_ID, CUSTOMERIO_API_KEY, CUSTOMERIO_APP_API_KEY];
+    pub const SECRETS: [&str; 6] =
+        [INTERCOM_CLIENT_SECRET, INTERCOM_TOKEN, CUSTOMERIO_SIGNING_KEYS, CUSTOMERIO_SITE_ID, CUSTOMERIO_API_KEY, CUSTOMERIO_APP_API_KEY];
 }
 
 /// Looks a variable up.

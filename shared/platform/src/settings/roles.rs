@@ -1,6 +1,6 @@
 //! What each program needs to know to run.
 
-use super::groups::{self, CustomerioApi, IntercomApi, IntercomWebhook, QueueUrls, TableNames};
+use super::groups::{self, CustomerioApi, CustomerioWebhook, IntercomApi, IntercomWebhook, QueueUrls, TableNames};
 use super::{Environment, Problems, Reader, variable};
 use std::path::PathBuf;
 use trefoil_domain::event::Workspace;
@@ -11,6 +11,16 @@ use trefoil_domain::ports::QueueName;
 pub struct IngestIntercom {
     pub workspace: Workspace,
     pub webhook: IntercomWebhook,
+    /// Events, parked.
+    pub queues: QueueUrls,
+    pub warm: bool,
+}
+
+/// `ingest-customerio`.
+#[derive(Clone, Debug)]
+pub struct IngestCustomerio {
+    pub workspace: Workspace,
+    pub webhook: CustomerioWebhook,
     /// Events, parked.
     pub queues: QueueUrls,
     pub warm: bool,
@@ -66,6 +76,8 @@ pub struct Serve {
     pub workspace: Workspace,
     pub config: PathBuf,
     pub webhook: IntercomWebhook,
+    /// Unset: Customer.io's webhooks are not taken.
+    pub customerio_webhook: Option<CustomerioWebhook>,
     pub customerio: CustomerioApi,
     pub intercom: IntercomApi,
 }
@@ -80,6 +92,18 @@ impl Environment {
             let queues = groups::queues(reader, &[QueueName::Events, QueueName::Parked]);
             let warm = warm(reader);
             Some(IngestIntercom { workspace: workspace?, webhook: webhook?, queues: queues?, warm: warm? })
+        })
+    }
+
+    /// # Errors
+    /// As [`Environment::ingest_intercom`].
+    pub fn ingest_customerio(&self) -> Result<IngestCustomerio, Problems> {
+        self.read(|reader| {
+            let workspace = groups::workspace(reader);
+            let webhook = groups::customerio_webhook(reader);
+            let queues = groups::queues(reader, &[QueueName::Events, QueueName::Parked]);
+            let warm = warm(reader);
+            Some(IngestCustomerio { workspace: workspace?, webhook: webhook?, queues: queues?, warm: warm? })
         })
     }
 
@@ -152,9 +176,17 @@ impl Environment {
         self.read(|reader| {
             let workspace = groups::workspace(reader);
             let webhook = groups::intercom_webhook(reader);
+            let customerio_webhook = groups::optional_customerio_webhook(reader);
             let customerio = groups::customerio_api(reader);
             let intercom = groups::intercom_api(reader);
-            Some(Serve { workspace: workspace?, config: config(reader), webhook: webhook?, customerio: customerio?, intercom: intercom? })
+            Some(Serve {
+                workspace: workspace?,
+                config: config(reader),
+                webhook: webhook?,
+                customerio_webhook: customerio_webhook?,
+                customerio: customerio?,
+                intercom: intercom?,
+            })
         })
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use trefoil_domain::time::Span;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
     let variables: BTreeMap<String, String> = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -50,6 +51,57 @@ fn a_client_secret_must_be_long_enough_and_is_never_shown() {
     let webhook = environment(&variables).ingest_intercom().expect("two of them").webhook;
     let read: Vec<&str> = webhook.client_secrets.iter().map(ExposeSecret::expose_secret).collect();
     assert_eq!(read, ["0123456789abcdef-one", "0123456789abcdef-two"]);
+}
+
+const INGEST_CUSTOMERIO: [(&str, &str); 3] = [
+    (variable::CUSTOMERIO_SIGNING_KEYS, "0123456789abcdef-reports, 0123456789abcdef-actions"),
+    (variable::QUEUE_EVENTS, "https://sqs.example.com/1/events.fifo"),
+    (variable::QUEUE_PARKED, "https://sqs.example.com/1/parked.fifo"),
+];
+
+#[test]
+fn both_signing_keys_of_customerio_are_read_and_time_is_not_limited_unless_said() {
+    let settings = environment(&INGEST_CUSTOMERIO).ingest_customerio().expect("complete");
+    let read: Vec<&str> = settings.webhook.signing_keys.iter().map(ExposeSecret::expose_secret).collect();
+    assert_eq!(read, ["0123456789abcdef-reports", "0123456789abcdef-actions"]);
+    assert_eq!(settings.webhook.max_skew, None);
+    assert!(!format!("{settings:?}").contains("0123"), "secrets stay out of debug output");
+    let with = |skew| {
+        let mut variables = INGEST_CUSTOMERIO.to_vec();
+        variables.push((variable::CUSTOMERIO_MAX_SKEW, skew));
+        environment(&variables).ingest_customerio()
+    };
+    assert_eq!(with("8d").expect("a span").webhook.max_skew, Some(Span::from_days(8)));
+    for bad in ["8", "0s", "-1h", "soon"] {
+        assert_eq!(named(&with(bad).expect_err(bad)), [variable::CUSTOMERIO_MAX_SKEW], "{bad}");
+    }
+}
+
+#[test]
+fn a_signing_key_must_be_there_and_long_enough_and_is_never_shown() {
+    for bad in ["", "short-canary", "0123456789abcdef-canary,", ",0123456789abcdef-canary", "0123456789abcdef-canary,short"] {
+        let mut variables = INGEST_CUSTOMERIO.to_vec();
+        variables[0].1 = bad;
+        let problems = environment(&variables).ingest_customerio().expect_err(bad);
+        assert_eq!(named(&problems), [variable::CUSTOMERIO_SIGNING_KEYS], "{bad:?}");
+        assert!(!problems.to_string().contains("canary"), "{problems}");
+    }
+    let stored = [INGEST_CUSTOMERIO[1], INGEST_CUSTOMERIO[2], ("TREFOIL_CUSTOMERIO_SIGNING_KEYS_SECRET", "trefoil/customerio")];
+    let mut environment = environment(&stored);
+    assert_eq!(environment.stored_secrets(), [(variable::CUSTOMERIO_SIGNING_KEYS, "trefoil/customerio".to_owned())]);
+    environment.put_secret(variable::CUSTOMERIO_SIGNING_KEYS, Ok(INGEST_CUSTOMERIO[0].1.into()));
+    assert_eq!(environment.ingest_customerio().expect("complete").webhook.signing_keys.len(), 2);
+}
+
+#[test]
+fn one_machine_takes_customerios_webhooks_only_with_its_keys() {
+    assert!(environment(&SERVE).serve().expect("complete").customerio_webhook.is_none());
+    let mut variables = SERVE.to_vec();
+    variables.push(INGEST_CUSTOMERIO[0]);
+    let webhook = environment(&variables).serve().expect("complete").customerio_webhook;
+    assert_eq!(webhook.map(|webhook| webhook.signing_keys.len()), Some(2));
+    variables[SERVE.len()].1 = "short";
+    assert_eq!(named(&environment(&variables).serve().expect_err("too short")), [variable::CUSTOMERIO_SIGNING_KEYS]);
 }
 
 const SERVE: [(&str, &str); 6] = [

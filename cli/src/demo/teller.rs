@@ -99,6 +99,7 @@ impl<'s> Teller<'s> {
     fn event_ids(&self, webhook: &Webhook) -> BTreeSet<EventId> {
         match self.stage.webhooks.receive(Some(&webhook.signature), &webhook.body, SystemClock.now()) {
             Ok(Received::Events(events)) => events.into_iter().map(|event| event.id).collect(),
+            Ok(Received::Several(several)) => several.events.into_iter().map(|event| event.id).collect(),
             Ok(Received::Ignored(_) | Received::Unusable { .. } | Received::Refused { .. }) | Err(_) => BTreeSet::new(),
         }
     }

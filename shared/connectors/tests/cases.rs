@@ -1,29 +1,39 @@
-//! Walks `tests/cases/<tool>/<rule-in-words>/`: `payload.json` is a webhook, `expected.json` what must come of it: an array
-//! of canonical events, `{"ignored": word}`, `{"unusable": word}` or `{"refused": word}`. The time is always
+//! Walks `tests/cases/<source>/<rule-in-words>/`: `payload.json` is a webhook, `expected.json` what must come of it: an array
+//! of canonical events, `{"ignored": word}`, `{"unusable": word}` or `{"refused": word}`, or of sources that send several
+//! messages in one body an object with `events`, `unusable` and `dropped`, each where there is any. The time is always
 //! 2026-11-21T00:00:00Z; Customer.io sent ten seconds before.
+//!
+//! A folder of `segment` may have a `case.json`: `source` is `segment` (where it says nothing), `pipelines` or
+//! `eventbridge`; `wanted` maps triggers to the names that some route takes, none meaning any. Without `wanted`
+//! everything is taken.
 //!
 //! `TREFOIL_ACCEPT=1 cargo test -p trefoil-connectors --test cases` writes what comes out into `expected.json`. Review the
 //! difference against the notes before committing it: the run then proves nothing by itself.
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::SecretString;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sha1::Sha1;
 use sha2::Sha256;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use trefoil_connectors::customerio::CustomerioWebhooks;
 use trefoil_connectors::intercom::IntercomWebhooks;
-use trefoil_domain::event::{Channel, Event, Kind, Metric, Workspace};
+use trefoil_connectors::segment::{BatchSignature, SegmentEvents, SegmentWebhooks};
+use trefoil_domain::config::{self, Route, Trigger};
+use trefoil_domain::event::{Channel, Event, Kind, Metric, Source, Workspace};
 use trefoil_domain::ports::Received;
 use trefoil_domain::time::Timestamp;
+use trefoil_domain::wanted::Wanted;
 
 const SECRET: &str = "a-secret-for-the-cases";
 const NOW: Timestamp = Timestamp::from_secs(1_795_219_200);
 const SENT: &str = "1795219190";
 
-fn cases(tool: &str) -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases").join(tool);
+fn cases(source: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases").join(source);
     let mut folders: Vec<_> = fs::read_dir(&root)
         .expect("the folder of cases")
         .map(|entry| entry.expect("an entry").path())
@@ -33,19 +43,59 @@ fn cases(tool: &str) -> Vec<PathBuf> {
     folders
 }
 
+fn signature(body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha1>::new_from_slice(SECRET.as_bytes()).expect("a key");
+    mac.update(body);
+    hex::encode(mac.finalize().into_bytes())
+}
+
 fn workspace() -> Workspace {
     Workspace::new("main").expect("a name")
 }
 
-fn intercom(body: &[u8]) -> Received {
+fn intercom(_: &Path, body: &[u8]) -> Received {
     let webhooks = IntercomWebhooks::new(&[SecretString::from(SECRET)], workspace(), Some("abc123def".to_owned())).expect("a secret");
-    let mut mac = Hmac::<Sha1>::new_from_slice(SECRET.as_bytes()).expect("a key");
-    mac.update(body);
-    let signature = format!("sha1={}", hex::encode(mac.finalize().into_bytes()));
-    webhooks.receive(Some(&signature), body, NOW).expect("a good signature")
+    webhooks.receive(Some(&format!("sha1={}", signature(body))), body, NOW).expect("a good signature")
 }
 
-fn customerio(body: &[u8]) -> Received {
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Case {
+    source: Option<String>,
+    wanted: Option<BTreeMap<String, Vec<String>>>,
+}
+
+fn wanted(case: &Case) -> Wanted {
+    let everything = || Trigger::all().map(|(trigger, _)| (trigger, Vec::new())).collect();
+    let by_name = |name: &String| Trigger::all().find(|(_, known)| known == name).expect("a trigger").0;
+    let on: Vec<(Trigger, Vec<String>)> = match &case.wanted {
+        None => everything(),
+        Some(wanted) => wanted.iter().map(|(name, named)| (by_name(name), named.clone())).collect(),
+    };
+    let route = |(on, named)| Route { name: String::new(), on, named, when: None, actions: Vec::new() };
+    let mut config = config::parse("trefoil.yaml", "version: 1\n").expect("a configuration");
+    config.routes = on.into_iter().map(route).collect();
+    Wanted::of(&config)
+}
+
+fn segment(folder: &Path, body: &[u8]) -> Received {
+    let case: Case = match fs::read(folder.join("case.json")) {
+        Ok(text) => serde_json::from_slice(&text).expect("case.json"),
+        Err(_) => Case::default(),
+    };
+    let webhooks = |source| {
+        let webhooks = SegmentWebhooks::new(&[SecretString::from(SECRET)], workspace(), source, wanted(&case), BatchSignature::Full);
+        webhooks.expect("a secret").receive(Some(&signature(body)), body, NOW).expect("a good signature")
+    };
+    match case.source.as_deref() {
+        None | Some("segment") => webhooks(Source::Segment),
+        Some("pipelines") => webhooks(Source::Pipelines),
+        Some("eventbridge") => SegmentEvents::new(workspace(), wanted(&case)).receive_event(body, NOW),
+        Some(other) => panic!("no source {other}"),
+    }
+}
+
+fn customerio(_: &Path, body: &[u8]) -> Received {
     let webhooks = CustomerioWebhooks::new(&[SecretString::from(SECRET)], workspace(), None).expect("a key");
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("a key");
     mac.update(format!("v0:{SENT}:").as_bytes());
@@ -60,17 +110,31 @@ fn told(received: Received) -> Value {
         Received::Ignored(word) => json!({ "ignored": word }),
         Received::Unusable { reason, .. } => json!({ "unusable": reason }),
         Received::Refused { reason, .. } => json!({ "refused": reason }),
+        Received::Several(several) => {
+            let mut told = json!({});
+            if !several.events.is_empty() {
+                told["events"] = serde_json::to_value(several.events).expect("events are JSON");
+            }
+            if !several.unusable.is_empty() {
+                let one = |part: trefoil_domain::ports::UnusablePart| json!({"reason": part.reason, "about": part.about});
+                told["unusable"] = several.unusable.into_iter().map(one).collect();
+            }
+            if !several.dropped.is_empty() {
+                told["dropped"] = json!(several.dropped);
+            }
+            told
+        }
     }
 }
 
-fn every_payload_becomes_what_its_folder_says(tool: &str, at_least: usize, receive: fn(&[u8]) -> Received) {
+fn walk(source: &str, at_least: usize, receive: fn(&Path, &[u8]) -> Received) {
     let accept = std::env::var_os("TREFOIL_ACCEPT").is_some();
-    let folders = cases(tool);
+    let folders = cases(source);
     assert!(folders.len() >= at_least, "only {} cases were found", folders.len());
     let mut wrong = Vec::new();
     for folder in folders {
         let payload = fs::read(folder.join("payload.json")).expect("payload.json");
-        let actual = told(receive(&payload));
+        let actual = told(receive(&folder, &payload));
         let path = folder.join("expected.json");
         if accept {
             let text = serde_json::to_string_pretty(&actual).expect("JSON") + "\n";
@@ -87,13 +151,18 @@ fn every_payload_becomes_what_its_folder_says(tool: &str, at_least: usize, recei
 }
 
 #[test]
-fn intercoms_payloads_become_what_their_folders_say() {
-    every_payload_becomes_what_its_folder_says("intercom", 60, intercom);
+fn every_webhook_of_intercom_becomes_what_its_folder_says() {
+    walk("intercom", 60, intercom);
 }
 
 #[test]
-fn customerios_payloads_become_what_their_folders_say() {
-    every_payload_becomes_what_its_folder_says("customerio", 120, customerio);
+fn every_webhook_of_customerio_becomes_what_its_folder_says() {
+    walk("customerio", 120, customerio);
+}
+
+#[test]
+fn every_message_of_segment_becomes_what_its_folder_says() {
+    walk("segment", 80, segment);
 }
 
 /// The vendor's table, apart from what concerns the person.

@@ -468,6 +468,26 @@ pub enum Received {
         reason: String,
         about: Option<String>,
     },
+    /// The source sends several messages in one body. Each was judged on its own, so that one of no use costs no other.
+    Several(Several),
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Several {
+    pub events: Vec<Event>,
+    /// Parked one by one.
+    pub unusable: Vec<UnusablePart>,
+    /// How many messages were left, and why: one of a few words for a counter.
+    pub dropped: BTreeMap<&'static str, usize>,
+}
+
+/// As [`Received::Unusable`], of one message among several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnusablePart {
+    pub reason: &'static str,
+    pub about: Option<String>,
+    /// The message as it was sent, without its neighbours.
+    pub body: Vec<u8>,
 }
 
 /// The signature is missing or wrong. Says no more than that, to the sender and to the log.

@@ -8,8 +8,19 @@ use trefoil_domain::time::Timestamp;
 /// What happens to one of several records of one human.
 #[derive(Clone, Debug)]
 enum Step {
-    Act { record: usize, source: Source, change: ConsentChange, at: i64, explicit: bool },
-    Belief { record: usize, source: Source, change: ConsentChange, at: i64 },
+    Act {
+        record: usize,
+        source: Source,
+        change: ConsentChange,
+        at: i64,
+        explicit: bool,
+    },
+    Belief {
+        record: usize,
+        source: Source,
+        change: ConsentChange,
+        at: i64,
+    },
     /// The second goes into the first.
     Merge(usize, usize),
 }
@@ -28,8 +39,13 @@ fn source() -> impl Strategy<Value = Source> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let act = (0..RECORDS, source(), change(), 0..12_i64, any::<bool>())
-        .prop_map(|(record, source, change, at, explicit)| Step::Act { record, source, change, at, explicit });
+    let act = (0..RECORDS, source(), change(), 0..12_i64, any::<bool>()).prop_map(|(record, source, change, at, explicit)| Step::Act {
+        record,
+        source,
+        change,
+        at,
+        explicit,
+    });
     let belief =
         (0..RECORDS, source(), change(), 0..12_i64).prop_map(|(record, source, change, at)| Step::Belief { record, source, change, at });
     let merge = (0..RECORDS, 0..RECORDS).prop_map(|(into, from)| Step::Merge(into, from));

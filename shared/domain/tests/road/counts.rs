@@ -2,6 +2,7 @@
 
 use crate::history::{NOW, workspace};
 use crate::sim::{Profiles, World};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
@@ -9,7 +10,7 @@ use trefoil_domain::config::{self, Config};
 use trefoil_domain::event::{Event, IdKind, Identifier, Kind, Profile, Source, event_id};
 use trefoil_domain::job::event_message;
 use trefoil_domain::outcome::Outcome;
-use trefoil_domain::ports::{Message, Queue, QueueError, QueueName, Received};
+use trefoil_domain::ports::{Message, Queue, QueueError, QueueName, Received, Several, UnusablePart};
 use trefoil_domain::rules::Routes;
 use trefoil_domain::steps::ingest::{Answer, ingest};
 use trefoil_domain::steps::{route::Router, send::Sender};
@@ -118,7 +119,7 @@ fn ingest_sends_once_an_event_and_asks_nobody() {
     let bench = Bench::new();
     let one = ticket(1, "opened", TicketFact::Opened, State::Open, NOW);
     let answer = finish(ingest(&bench.world, &bench.world, "ingest-intercom", &workspace(), Ok(Received::Events(vec![one])), b"{}"));
-    assert_eq!(answer, Answer::Accepted { events: 1 });
+    assert_eq!(answer, Answer::Accepted { events: 1, parked: 0, dropped: BTreeMap::new() });
     assert_eq!(bench.world.sends(QueueName::Events), 1);
     assert_eq!(bench.world.store_calls(), (0, 0, 0));
 }
@@ -147,6 +148,25 @@ fn what_is_of_no_use_is_parked_and_only_a_refusal_is_told() {
         assert_eq!(finish(ingest(&Gone, &bench.world, "ingest-customerio", &workspace(), Ok(received), b"{")).status(), 503);
     }
     assert_eq!(bench.world.sends(QueueName::Events), 0);
+}
+
+#[test]
+fn of_several_messages_each_goes_where_it_belongs() {
+    let bench = Bench::new();
+    let events: Vec<_> = (1..=3).map(|person| ticket(person, "opened", TicketFact::Opened, State::Open, NOW)).collect();
+    let part = |body: &[u8]| UnusablePart { reason: "no_type", about: None, body: body.to_vec() };
+    let dropped = BTreeMap::from([("not_wanted", 7)]);
+    let several = Several { events, unusable: vec![part(b"1"), part(b"2")], dropped: dropped.clone() };
+    let received = Ok(Received::Several(several));
+    let answer = finish(ingest(&bench.world, &bench.world, "ingest-segment", &workspace(), received, b"[]"));
+    assert_eq!(answer, Answer::Accepted { events: 3, parked: 2, dropped });
+    assert_eq!(bench.world.sends(QueueName::Events), 3);
+    assert_eq!(bench.world.sends(QueueName::Parked), 2);
+
+    let nothing = Ok(Received::Several(Several::default()));
+    let answer = finish(ingest(&bench.world, &bench.world, "ingest-segment", &workspace(), nothing, b"[]"));
+    assert_eq!(answer.status(), 200);
+    assert_eq!((bench.world.sends(QueueName::Events), bench.world.sends(QueueName::Parked)), (3, 2));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
-use trefoil_domain::ports::{Clock, Delivery, Disposition, QueueName};
+use trefoil_domain::ports::{Clock, Delivery, Disposition};
 use trefoil_domain::time::Span;
 
 /// SQS accepts no longer visibility timeout.
@@ -29,13 +29,14 @@ const OUT_OF_TIME: Span = Span::from_secs(1);
 /// queue's own visibility timeout. Each alone: nothing rests on the order within a group. A handler that takes too long is
 /// given up in time to say so. A panic returns the whole batch.
 ///
-/// `queues`: those that feed this function; a batch comes from one of them.
+/// `queues`: those that feed this function, under the names by which the handler tells them apart; a batch comes from one of
+/// them.
 ///
 /// # Errors
 /// The runtime cannot be reached.
-pub async fn run_sqs<F>(queues: &[(QueueName, &str)], client: &Client, clock: &impl Clock, handler: F) -> Result<(), Error>
+pub async fn run_sqs<N: Copy, F>(queues: &[(N, &str)], client: &Client, clock: &impl Clock, handler: F) -> Result<(), Error>
 where
-    F: AsyncFn(QueueName, Vec<Delivery>) -> Vec<(String, Disposition)>,
+    F: AsyncFn(N, Vec<Delivery>) -> Vec<(String, Disposition)>,
 {
     let handler = &handler;
     let service = service_fn(async |event: LambdaEvent<Event>| {

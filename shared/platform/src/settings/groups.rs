@@ -40,6 +40,18 @@ pub struct CustomerioWebhook {
     pub max_skew: Option<Span>,
 }
 
+/// What it takes to accept webhooks of Segment and of Customer.io's data pipelines. Secrets have at least 16 bytes each; any
+/// of them may have signed.
+#[derive(Clone, Debug)]
+pub struct SegmentWebhook {
+    /// Empty: Segment sends none.
+    pub segment_secrets: Vec<SecretString>,
+    /// Empty: the pipelines send none.
+    pub pipelines_secrets: Vec<SecretString>,
+    /// The first message's signature will do for a batch.
+    pub first_of_batch: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IntercomRegion {
     Us,
@@ -146,7 +158,7 @@ pub(super) fn workspace(reader: &mut Reader<'_>) -> Option<Workspace> {
 pub(super) fn intercom_webhook(reader: &mut Reader<'_>) -> Option<IntercomWebhook> {
     let name = variable::INTERCOM_CLIENT_SECRET;
     let all = reader.secret(name, "the client secret of the Intercom app (Developer Hub, Basic information)")?;
-    let client_secrets = signing_secrets(reader, name, &all, "Intercom")?;
+    let client_secrets = signing_secrets(reader, name, &all, "copy it from Intercom")?;
     Some(IntercomWebhook { client_secrets, app_id: reader.optional(variable::INTERCOM_APP_ID) })
 }
 
@@ -166,7 +178,7 @@ pub(super) fn customerio_webhook(reader: &mut Reader<'_>) -> Option<CustomerioWe
 }
 
 fn customerio_keys(reader: &mut Reader<'_>, all: &SecretString) -> Option<CustomerioWebhook> {
-    let signing_keys = signing_secrets(reader, variable::CUSTOMERIO_SIGNING_KEYS, all, "Customer.io");
+    let signing_keys = signing_secrets(reader, variable::CUSTOMERIO_SIGNING_KEYS, all, "copy it from Customer.io");
     let name = variable::CUSTOMERIO_MAX_SKEW;
     let max_skew = match reader.optional(name) {
         None => Some(None),
@@ -178,14 +190,31 @@ fn customerio_keys(reader: &mut Reader<'_>, all: &SecretString) -> Option<Custom
     Some(CustomerioWebhook { signing_keys: signing_keys?, max_skew: max_skew? })
 }
 
-/// Several are separated by commas.
-fn signing_secrets(reader: &mut Reader<'_>, name: &str, all: &SecretString, from: &str) -> Option<Vec<SecretString>> {
+/// Secrets separated by commas.
+fn signing_secrets(reader: &mut Reader<'_>, name: &str, all: &SecretString, what_to_do: &str) -> Option<Vec<SecretString>> {
     let secrets: Vec<SecretString> = all.expose_secret().split(',').map(|secret| SecretString::from(secret.trim())).collect();
     if secrets.iter().any(|secret| secret.expose_secret().len() < MIN_SIGNING_SECRET_BYTES) {
         return reader
-            .problem(name, format!("holds a secret of fewer than {MIN_SIGNING_SECRET_BYTES} bytes, or an empty one; copy it from {from}"));
+            .problem(name, format!("holds a secret of fewer than {MIN_SIGNING_SECRET_BYTES} bytes, or an empty one; {what_to_do}"));
     }
     Some(secrets)
+}
+
+/// Either source may be left out; both left out: nothing sends webhooks.
+pub(super) fn segment_webhook(reader: &mut Reader<'_>) -> Option<SegmentWebhook> {
+    let mut secrets = |name| match reader.optional_secret(name)? {
+        None => Some(Vec::new()),
+        Some(all) => signing_secrets(reader, name, &all, "choose a longer one, and enter it in the webhook destination as well"),
+    };
+    let segment_secrets = secrets(variable::SEGMENT_SHARED_SECRET);
+    let pipelines_secrets = secrets(variable::PIPELINES_SHARED_SECRET);
+    let name = variable::SEGMENT_BATCH_SIGNATURE;
+    let first_of_batch = match reader.optional(name).as_deref() {
+        None | Some("full") => Some(false),
+        Some("first") => Some(true),
+        Some(_) => reader.problem(name, "is not known; it must be full or first"),
+    };
+    Some(SegmentWebhook { segment_secrets: segment_secrets?, pipelines_secrets: pipelines_secrets?, first_of_batch: first_of_batch? })
 }
 
 pub(super) fn intercom_api(reader: &mut Reader<'_>) -> Option<IntercomApi> {

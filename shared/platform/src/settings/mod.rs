@@ -11,9 +11,12 @@ mod roles;
 #[cfg(feature = "aws")]
 pub(crate) use groups::MIN_SIGNING_SECRET_BYTES;
 pub use groups::{
-    AwsSettings, CustomerioApi, CustomerioRegion, CustomerioWebhook, IntercomApi, IntercomRegion, IntercomWebhook, QueueUrls, TableNames,
+    AwsSettings, CustomerioApi, CustomerioRegion, CustomerioWebhook, IntercomApi, IntercomRegion, IntercomWebhook, QueueUrls,
+    SegmentWebhook, TableNames,
 };
-pub use roles::{IngestCustomerio, IngestIntercom, RouteEvents, ScanPeople, SendCustomerio, SendIntercom, Serve};
+pub use roles::{
+    IngestCustomerio, IngestIntercom, IngestSegment, RouteEvents, ScanPeople, SegmentWayIn, SendCustomerio, SendIntercom, Serve,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
@@ -69,6 +72,14 @@ pub mod variable {
     /// Requests per second to the App API. Default 10.
     pub const CUSTOMERIO_APP_RATE: &str = "TREFOIL_CUSTOMERIO_APP_RATE";
 
+    /// Secret. The shared secret of the webhook destination at Segment, which signs webhooks; several separated by commas
+    /// while it is being changed.
+    pub const SEGMENT_SHARED_SECRET: &str = "TREFOIL_SEGMENT_SHARED_SECRET";
+    /// Secret. The same of the webhook destination of Customer.io's data pipelines.
+    pub const PIPELINES_SHARED_SECRET: &str = "TREFOIL_PIPELINES_SHARED_SECRET";
+    /// `full` or `first`: whether a batch must be signed as a whole, or its first message will do. Default `full`.
+    pub const SEGMENT_BATCH_SIGNATURE: &str = "TREFOIL_SEGMENT_BATCH_SIGNATURE";
+
     /// Names of the tables.
     pub const TABLE_PEOPLE: &str = "TREFOIL_TABLE_PEOPLE";
     pub const TABLE_ALIASES: &str = "TREFOIL_TABLE_ALIASES";
@@ -80,6 +91,9 @@ pub mod variable {
     pub const QUEUE_CUSTOMERIO: &str = "TREFOIL_QUEUE_CUSTOMERIO";
     pub const QUEUE_INTERCOM: &str = "TREFOIL_QUEUE_INTERCOM";
     pub const QUEUE_PARKED: &str = "TREFOIL_QUEUE_PARKED";
+    /// URL of a queue that an EventBridge rule fills with Segment's events. Set: the function is fed from it, and takes no
+    /// webhooks. Default: none.
+    pub const QUEUE_EVENTBRIDGE: &str = "TREFOIL_QUEUE_EVENTBRIDGE";
 
     /// Set by Lambda: the region.
     pub const AWS_REGION: &str = "AWS_REGION";
@@ -92,8 +106,16 @@ pub mod variable {
     pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 
     /// Those that are secrets.
-    pub const SECRETS: [&str; 6] =
-        [INTERCOM_CLIENT_SECRET, INTERCOM_TOKEN, CUSTOMERIO_SIGNING_KEYS, CUSTOMERIO_SITE_ID, CUSTOMERIO_API_KEY, CUSTOMERIO_APP_API_KEY];
+    pub const SECRETS: [&str; 8] = [
+        INTERCOM_CLIENT_SECRET,
+        INTERCOM_TOKEN,
+        CUSTOMERIO_SIGNING_KEYS,
+        CUSTOMERIO_SITE_ID,
+        CUSTOMERIO_API_KEY,
+        CUSTOMERIO_APP_API_KEY,
+        SEGMENT_SHARED_SECRET,
+        PIPELINES_SHARED_SECRET,
+    ];
 }
 
 /// Looks a variable up.

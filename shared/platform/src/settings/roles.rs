@@ -1,6 +1,6 @@
 //! What each program needs to know to run.
 
-use super::groups::{self, CustomerioApi, CustomerioWebhook, IntercomApi, IntercomWebhook, QueueUrls, TableNames};
+use super::groups::{self, CustomerioApi, CustomerioWebhook, IntercomApi, IntercomWebhook, QueueUrls, SegmentWebhook, TableNames};
 use super::{Environment, Problems, Reader, variable};
 use std::path::PathBuf;
 use trefoil_domain::event::Workspace;
@@ -24,6 +24,26 @@ pub struct IngestCustomerio {
     /// Events, parked.
     pub queues: QueueUrls,
     pub warm: bool,
+}
+
+/// `ingest-segment`.
+#[derive(Clone, Debug)]
+pub struct IngestSegment {
+    pub workspace: Workspace,
+    pub config: PathBuf,
+    pub way_in: SegmentWayIn,
+    /// Events, parked.
+    pub queues: QueueUrls,
+    pub warm: bool,
+}
+
+/// How Segment's messages reach the function.
+#[derive(Clone, Debug)]
+pub enum SegmentWayIn {
+    /// At least one secret is there.
+    Webhooks(SegmentWebhook),
+    /// By Amazon EventBridge, through the queue with this URL.
+    Queue(String),
 }
 
 /// `route-events`.
@@ -78,6 +98,8 @@ pub struct Serve {
     pub webhook: IntercomWebhook,
     /// Unset: Customer.io's webhooks are not taken.
     pub customerio_webhook: Option<CustomerioWebhook>,
+    /// Either source, or both, may be without secrets: it then has no endpoint.
+    pub segment: SegmentWebhook,
     pub customerio: CustomerioApi,
     pub intercom: IntercomApi,
 }
@@ -104,6 +126,18 @@ impl Environment {
             let queues = groups::queues(reader, &[QueueName::Events, QueueName::Parked]);
             let warm = warm(reader);
             Some(IngestCustomerio { workspace: workspace?, webhook: webhook?, queues: queues?, warm: warm? })
+        })
+    }
+
+    /// # Errors
+    /// As [`Environment::ingest_intercom`].
+    pub fn ingest_segment(&self) -> Result<IngestSegment, Problems> {
+        self.read(|reader| {
+            let workspace = groups::workspace(reader);
+            let way_in = segment_way_in(reader);
+            let queues = groups::queues(reader, &[QueueName::Events, QueueName::Parked]);
+            let warm = warm(reader);
+            Some(IngestSegment { workspace: workspace?, config: config(reader), way_in: way_in?, queues: queues?, warm: warm? })
         })
     }
 
@@ -177,6 +211,7 @@ impl Environment {
             let workspace = groups::workspace(reader);
             let webhook = groups::intercom_webhook(reader);
             let customerio_webhook = groups::optional_customerio_webhook(reader);
+            let segment = groups::segment_webhook(reader);
             let customerio = groups::customerio_api(reader);
             let intercom = groups::intercom_api(reader);
             Some(Serve {
@@ -184,11 +219,31 @@ impl Environment {
                 config: config(reader),
                 webhook: webhook?,
                 customerio_webhook: customerio_webhook?,
+                segment: segment?,
                 customerio: customerio?,
                 intercom: intercom?,
             })
         })
     }
+}
+
+fn segment_way_in(reader: &mut Reader<'_>) -> Option<SegmentWayIn> {
+    // A queue is guarded by who may send to it; there is nothing to sign.
+    if let Some(url) = reader.optional(variable::QUEUE_EVENTBRIDGE) {
+        return Some(SegmentWayIn::Queue(url));
+    }
+    let webhook = groups::segment_webhook(reader)?;
+    if webhook.segment_secrets.is_empty() && webhook.pipelines_secrets.is_empty() {
+        let name = variable::SEGMENT_SHARED_SECRET;
+        let message = format!(
+            "is not set; it must hold the shared secret of the webhook destination, or {name}_SECRET the name of the secret that does; \
+             {} does the same for Customer.io's data pipelines, and {} the URL of a queue fed by EventBridge in place of webhooks",
+            variable::PIPELINES_SHARED_SECRET,
+            variable::QUEUE_EVENTBRIDGE
+        );
+        return reader.problem(name, message);
+    }
+    Some(SegmentWayIn::Webhooks(webhook))
 }
 
 fn config(reader: &Reader<'_>) -> PathBuf {

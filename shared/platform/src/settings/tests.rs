@@ -163,6 +163,53 @@ fn a_stored_secret_takes_the_place_of_its_variable() {
     assert_eq!(environment.ingest_intercom().expect("complete").webhook.client_secrets.len(), 2);
 }
 
+fn segment(more: &[(&str, &str)]) -> Result<IngestSegment, Problems> {
+    environment(&[&INGEST[1..], more].concat()).ingest_segment()
+}
+
+#[test]
+fn segment_comes_in_by_secret_or_by_queue() {
+    let secrets = |settings: IngestSegment| match settings.way_in {
+        SegmentWayIn::Webhooks(webhook) => (webhook.segment_secrets.len(), webhook.pipelines_secrets.len(), webhook.first_of_batch),
+        SegmentWayIn::Queue(url) => panic!("no queue was named: {url}"),
+    };
+    let two = format!("{SECRET},{SECRET}2");
+    assert_eq!(secrets(segment(&[(variable::SEGMENT_SHARED_SECRET, &two)]).expect("complete")), (2, 0, false));
+    let pipelines = [(variable::PIPELINES_SHARED_SECRET, SECRET), (variable::SEGMENT_BATCH_SIGNATURE, "first")];
+    let settings = segment(&pipelines).expect("complete");
+    assert!(!format!("{settings:?}").contains("canary"), "secrets stay out of debug output");
+    assert_eq!(secrets(settings), (0, 1, true));
+    let settings = segment(&[(variable::QUEUE_EVENTBRIDGE, "https://sqs.example.com/1/segment")]).expect("complete");
+    assert!(matches!(settings.way_in, SegmentWayIn::Queue(url) if url == "https://sqs.example.com/1/segment"));
+
+    assert_eq!(named(&segment(&[]).expect_err("nothing to go by")), [variable::SEGMENT_SHARED_SECRET]);
+    for (name, bad) in [
+        (variable::SEGMENT_SHARED_SECRET, "short-canary"),
+        (variable::PIPELINES_SHARED_SECRET, "0123456789abcdef-canary,"),
+        (variable::SEGMENT_BATCH_SIGNATURE, "canary"),
+    ] {
+        // The bad one comes last, and so wins.
+        let problems = segment(&[(variable::SEGMENT_SHARED_SECRET, SECRET), (name, bad)]).expect_err(name);
+        assert_eq!(named(&problems), [name]);
+        assert!(!problems.to_string().contains("canary"), "{problems}");
+    }
+}
+
+#[test]
+fn segments_secrets_may_be_stored_and_serve_needs_none_of_them() {
+    let mut variables = INGEST[1..].to_vec();
+    variables.push(("TREFOIL_PIPELINES_SHARED_SECRET_SECRET", "trefoil/pipelines"));
+    let mut stored = environment(&variables);
+    assert_eq!(stored.stored_secrets(), [(variable::PIPELINES_SHARED_SECRET, "trefoil/pipelines".to_owned())]);
+    stored.put_secret(variable::PIPELINES_SHARED_SECRET, Ok(SECRET.into()));
+    assert!(stored.ingest_segment().is_ok());
+
+    let without = environment(&SERVE).serve().expect("complete").segment;
+    assert!(without.segment_secrets.is_empty() && without.pipelines_secrets.is_empty());
+    let with = environment(&[&SERVE[..], &[(variable::SEGMENT_SHARED_SECRET, SECRET)]].concat()).serve().expect("complete").segment;
+    assert_eq!(with.segment_secrets.len(), 1);
+}
+
 #[test]
 fn aws_needs_a_region_and_credentials() {
     let problems = environment(&[]).aws().expect_err("empty");

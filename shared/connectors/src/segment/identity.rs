@@ -1,0 +1,146 @@
+//! Who a message is about.
+//!
+//! Never from `properties.email`: of an event that is somebody else's as often as not, an agent's, an invited
+//! colleague's. <https://segment.com/docs/connections/spec/common/#identities>
+
+use super::wire::{Call, Context, ExternalId, Who};
+use trefoil_domain::event::{IdKind, Identifier};
+
+/// What programs write in place of an id that they do not have. Everybody without one would become one person.
+const NO_IDS: [&str; 6] = ["null", "undefined", "none", "nil", "nan", "[object object]"];
+
+/// An Intercom id.
+const INTERCOM_ID_DIGITS: usize = 24;
+/// Ids of Customer.io's profiles have 12 digits and more.
+const LEAST_CIO_ID_DIGITS: usize = 8;
+
+/// Names of the person, strongest first. `traits`: those of the person, where the call has them.
+pub(super) fn identifiers(call: &Call<'_>, context: &Context<'_>, traits: Option<&Who<'_>>) -> Vec<Identifier> {
+    let told = [traits, context.traits.0.as_ref()];
+    let told = || told.iter().flatten();
+    let user_id = real(call.user_id.get());
+    let mut ids: Vec<Identifier> = context.external_ids.iter().filter_map(external).collect();
+    // Declared strongest first, and a source's own ids come before all others.
+    ids.sort_by_key(|id| id.kind);
+    ids.extend(user_id.and_then(|id| Identifier::new(IdKind::UserId, id)));
+    ids.extend(told().find_map(|who| Identifier::new(IdKind::Email, who.email.get()?)));
+    ids.extend(user_id.filter(|id| is_address(id)).and_then(|id| Identifier::new(IdKind::Email, id)));
+    ids.extend(told().find_map(|who| Identifier::new(IdKind::Phone, who.phone.get()?)));
+    ids.extend(real(call.anonymous_id.get()).and_then(|id| Identifier::new(IdKind::AnonymousId, id)));
+    let mut seen: Vec<Identifier> = Vec::with_capacity(ids.len());
+    for id in ids {
+        if !seen.contains(&id) {
+            seen.push(id);
+        }
+    }
+    seen
+}
+
+/// The id, unless it stands for having none.
+pub(super) fn real(id: Option<&str>) -> Option<&str> {
+    id.map(str::trim).filter(|id| !NO_IDS.iter().any(|none| id.eq_ignore_ascii_case(none)))
+}
+
+/// One that another tool has for the person, under a name that the customer's space gives it.
+fn external(id: &ExternalId<'_>) -> Option<Identifier> {
+    // An account's id is no person's.
+    if id.collection.get() != Some("users") {
+        return None;
+    }
+    let value = id.id.get()?;
+    let hex = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    match id.kind.get()? {
+        "intercom_id" | "intercom_contact_id" if value.len() == INTERCOM_ID_DIGITS && hex(value) => {
+            Identifier::new(IdKind::IntercomId, value)
+        }
+        "cio_id" | "customerio_id" | "customer_io_id" => {
+            let digits = value.strip_prefix("cio_").unwrap_or(value);
+            if digits.len() >= LEAST_CIO_ID_DIGITS && hex(digits) { Identifier::new(IdKind::CioId, digits) } else { None }
+        }
+        _ => None,
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    match text.trim().split_once('@') {
+        Some((name, host)) => {
+            !name.is_empty() && host.contains('.') && !host.starts_with('.') && !host.ends_with('.') && {
+                !text.trim().contains(char::is_whitespace) && !host.contains('@')
+            }
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(call: &str, context: &str, traits: &str) -> Vec<(IdKind, String)> {
+        let call: Call<'_> = serde_json::from_str(call).expect("a call");
+        let context: Context<'_> = serde_json::from_str(context).expect("a context");
+        let who: Who<'_> = serde_json::from_str(traits).expect("traits");
+        identifiers(&call, &context, Some(&who)).into_iter().map(|id| (id.kind, id.value)).collect()
+    }
+
+    fn one(kind: IdKind, value: &str) -> (IdKind, String) {
+        (kind, value.to_owned())
+    }
+
+    #[test]
+    fn ids_come_strongest_first_and_once() {
+        let context = r#"{"traits":{"email":"other@example.com","phone":"+353 87 123 4567"},"externalIds":[
+            {"id":"d9c106000001","type":"cio_id","collection":"users"},
+            {"id":"6961d4041c1e12de4c5499cc","type":"intercom_id","collection":"users"}]}"#;
+        let found = ids(
+            r#"{"anonymousId":"a1","userId":"Ann@example.com"}"#,
+            context,
+            r#"{"email":"ann@example.com","properties":{"email":"x@example.com"}}"#,
+        );
+        let expected = [
+            one(IdKind::IntercomId, "6961d4041c1e12de4c5499cc"),
+            one(IdKind::CioId, "d9c106000001"),
+            one(IdKind::UserId, "Ann@example.com"),
+            one(IdKind::Email, "ann@example.com"),
+            one(IdKind::Phone, "+353871234567"),
+            one(IdKind::AnonymousId, "a1"),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_word_for_nothing_is_no_id() {
+        for nothing in ["null", "undefined", "None", " NaN ", "[object Object]", "", " "] {
+            let call = serde_json::json!({"userId": nothing, "anonymousId": nothing}).to_string();
+            assert_eq!(ids(&call, "{}", "{}"), [], "{nothing:?}");
+        }
+        assert_eq!(ids(r#"{"userId":0}"#, "{}", "{}"), [one(IdKind::UserId, "0")]);
+    }
+
+    #[test]
+    fn an_address_is_not_read_out_of_other_ids() {
+        for (call, expected) in [
+            (r#"{"anonymousId":"ann@example.com"}"#, vec![one(IdKind::AnonymousId, "ann@example.com")]),
+            (r#"{"userId":"@ann"}"#, vec![one(IdKind::UserId, "@ann")]),
+            (r#"{"userId":"a b@example.com"}"#, vec![one(IdKind::UserId, "a b@example.com")]),
+            (r#"{"userId":"ann@localhost"}"#, vec![one(IdKind::UserId, "ann@localhost")]),
+        ] {
+            assert_eq!(ids(call, "{}", "{}"), expected, "{call}");
+        }
+    }
+
+    #[test]
+    fn an_external_id_counts_only_where_it_is_a_persons_and_looks_like_one() {
+        for (id, kind, collection) in [
+            ("6961d4041c1e12de4c5499cc", "intercom_id", "accounts"),
+            ("6961d4041c1e12de4c5499cX", "intercom_id", "users"),
+            ("6961d404", "intercom_id", "users"),
+            ("42", "cio_id", "users"),
+            ("cio_zzzzzzzzzzzz", "cio_id", "users"),
+            ("ann@example.com", "email", "users"),
+        ] {
+            let context = serde_json::json!({"externalIds": [{"id": id, "type": kind, "collection": collection}]}).to_string();
+            assert_eq!(ids("{}", &context, "{}"), [], "{id} {kind} {collection}");
+        }
+    }
+}

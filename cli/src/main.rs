@@ -11,7 +11,7 @@ use std::process::ExitCode;
     about = "Keeps Intercom, Customer.io and Segment in step, and marketing quiet while a support ticket is open."
 )]
 #[command(
-    after_help = "Examples:\n  trefoil demo                         watch it work, without any account\n  trefoil check trefoil.yaml           is the configuration right?\n  trefoil serve --config trefoil.yaml  run it on this machine"
+    after_help = "Examples:\n  trefoil demo                         watch it work, without any account\n  trefoil check trefoil.yaml           is the configuration right?\n  trefoil plan --source intercom --assume-known webhook.json\n                                       what would become of this webhook?\n  trefoil serve --config trefoil.yaml  run it on this machine"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -22,6 +22,8 @@ struct Arguments {
 enum Command {
     /// Tells the story of one person with two tickets: real webhooks, stand-ins instead of the vendors.
     Demo(trefoil::demo::Arguments),
+    /// Shows what webhook bodies would lead to: events, requests to the vendors, and what is left undone and why.
+    Plan(trefoil::plan::Arguments),
     /// Runs everything in this process, with all state in one file.
     Serve(trefoil::serve::Arguments),
     /// Checks configuration files and names every problem with its line.
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     match command {
         Command::Demo(arguments) => trefoil::demo::run(&arguments),
+        Command::Plan(arguments) => trefoil::plan::run(&arguments),
         Command::Serve(arguments) => trefoil::serve::run(&arguments),
         Command::Check { files } => trefoil::check::run(&files),
     }

@@ -15,7 +15,7 @@ pub use groups::{
     SegmentWebhook, TableNames,
 };
 pub use roles::{
-    IngestCustomerio, IngestIntercom, IngestSegment, RouteEvents, ScanPeople, SegmentWayIn, SendCustomerio, SendIntercom, Serve,
+    IngestCustomerio, IngestIntercom, IngestSegment, Plan, RouteEvents, ScanPeople, SegmentWayIn, SendCustomerio, SendIntercom, Serve,
 };
 
 use secrecy::{ExposeSecret, SecretString};

@@ -31,6 +31,7 @@ use trefoil_platform::settings::Environment;
 #[command(
     after_help = "One line of JSON for each body: `events`, as they were understood; `requests`, as they would go to the vendors; `skipped`,\n\
 what ended otherwise than done, or waits. Nothing leaves this machine, and no signature or secret is needed.\n\
+Bodies build on each other; two with the same id of the vendor's are one webhook, delivered twice (`duplicate`).\n\
 What is due later is not waited for; it says `waits: …` and until when. Of the environment only TREFOIL_WORKSPACE,\n\
 TREFOIL_CONFIG, TREFOIL_INTERCOM_APP_ID, TREFOIL_INTERCOM_REGION and TREFOIL_CUSTOMERIO_REGION are read.\n\n\
 Exit code 0; 65 when a file cannot be read or a body is not JSON; 78 when the configuration is wrong.\n\n\

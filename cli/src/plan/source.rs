@@ -27,7 +27,6 @@ pub(crate) enum Source {
 
 const SECRET: &str = "a-secret-that-protects-nothing";
 
-#[expect(clippy::large_enum_variant, reason = "there is one")]
 enum Webhooks {
     Intercom(IntercomWebhooks),
     Customerio(CustomerioWebhooks),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use trefoil_domain::config;
 
 /// `EX_CONFIG` of sysexits.h.
-const BAD_CONFIG: u8 = 78;
+pub(crate) const BAD_CONFIG: u8 = 78;
 
 pub fn run(files: &[PathBuf]) -> ExitCode {
     let mut code = ExitCode::SUCCESS;

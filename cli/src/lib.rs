@@ -3,4 +3,5 @@
 pub mod check;
 pub mod conflicts;
 pub mod demo;
+pub mod plan;
 pub mod serve;

@@ -22,6 +22,8 @@ struct Arguments {
 enum Command {
     /// Tells the story of one person with two tickets: real webhooks, stand-ins instead of the vendors.
     Demo(trefoil::demo::Arguments),
+    /// Shows what webhook bodies would lead to: events, requests to the vendors, and what is left undone and why.
+    Plan(trefoil::plan::Arguments),
     /// Runs everything in this process, with all state in one file.
     Serve(trefoil::serve::Arguments),
     /// Checks configuration files and names every problem with its line.
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     match command {
         Command::Demo(arguments) => trefoil::demo::run(&arguments),
+        Command::Plan(arguments) => trefoil::plan::run(&arguments),
         Command::Serve(arguments) => trefoil::serve::run(&arguments),
         Command::Check { files } => trefoil::check::run(&files),
         Command::Conflicts(arguments) => trefoil::conflicts::run(&arguments),

@@ -29,14 +29,16 @@ pub enum Region {
 }
 
 impl Region {
-    fn track_url(self) -> &'static str {
+    /// Base address of the Track API.
+    pub fn track_url(self) -> &'static str {
         match self {
             Self::Us => "https://track.customer.io",
             Self::Eu => "https://track-eu.customer.io",
         }
     }
 
-    fn app_url(self) -> &'static str {
+    /// Base address of the App API.
+    pub fn app_url(self) -> &'static str {
         match self {
             Self::Us => "https://api.customer.io",
             Self::Eu => "https://api-eu.customer.io",

@@ -44,7 +44,8 @@ pub enum Region {
 }
 
 impl Region {
-    fn url(self) -> &'static str {
+    /// Base address of the REST API.
+    pub fn url(self) -> &'static str {
         match self {
             Self::Us => "https://api.intercom.io",
             Self::Eu => "https://api.eu.intercom.io",

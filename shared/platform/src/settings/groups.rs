@@ -219,10 +219,9 @@ pub(super) fn segment_webhook(reader: &mut Reader<'_>) -> Option<SegmentWebhook>
 
 pub(super) fn intercom_api(reader: &mut Reader<'_>) -> Option<IntercomApi> {
     let token = reader.secret(variable::INTERCOM_TOKEN, "an access token of the Intercom app");
-    let regions = [("us", IntercomRegion::Us), ("eu", IntercomRegion::Eu), ("au", IntercomRegion::Au)];
     let url = url(reader, variable::INTERCOM_URL);
     let wanted = matches!(url, Some(None));
-    let region = region(reader, variable::INTERCOM_REGION, &regions, wanted);
+    let region = intercom_region(reader, wanted);
     let requests_per_10_secs = rate(reader, variable::INTERCOM_RATE, 1666.0);
     let copies = copies(reader);
     Some(IntercomApi { token: token?, region: region?, url: url?, requests_per_10_secs: requests_per_10_secs? / copies? })
@@ -236,8 +235,7 @@ pub(super) fn customerio_api(reader: &mut Reader<'_>) -> Option<CustomerioApi> {
     let app_url = url(reader, variable::CUSTOMERIO_APP_URL);
     let app_wanted = matches!(app_api_key, Some(Some(_))) && matches!(app_url, Some(None));
     let wanted = matches!(url_setting, Some(None)) || app_wanted;
-    let regions = [("us", CustomerioRegion::Us), ("eu", CustomerioRegion::Eu)];
-    let region = region(reader, variable::CUSTOMERIO_REGION, &regions, wanted);
+    let region = customerio_region(reader, wanted);
     let requests_per_sec = rate(reader, variable::CUSTOMERIO_RATE, 100.0);
     let app_requests_per_sec = rate(reader, variable::CUSTOMERIO_APP_RATE, 10.0);
     let copies = copies(reader);
@@ -280,6 +278,20 @@ fn url(reader: &mut Reader<'_>, name: &str) -> Option<Option<String>> {
         Some(url) if url.starts_with("https://") || url.starts_with("http://") => Some(Some(url.trim_end_matches('/').to_owned())),
         Some(_) => reader.problem(name, "is not a URL; it must start with https:// or http://"),
     }
+}
+
+/// As [`region`].
+#[expect(clippy::option_option, reason = "unset and unreadable are different things")]
+pub(super) fn intercom_region(reader: &mut Reader<'_>, wanted: bool) -> Option<Option<IntercomRegion>> {
+    let known = [("us", IntercomRegion::Us), ("eu", IntercomRegion::Eu), ("au", IntercomRegion::Au)];
+    region(reader, variable::INTERCOM_REGION, &known, wanted)
+}
+
+/// As [`region`].
+#[expect(clippy::option_option, reason = "unset and unreadable are different things")]
+pub(super) fn customerio_region(reader: &mut Reader<'_>, wanted: bool) -> Option<Option<CustomerioRegion>> {
+    let known = [("us", CustomerioRegion::Us), ("eu", CustomerioRegion::Eu)];
+    region(reader, variable::CUSTOMERIO_REGION, &known, wanted)
 }
 
 /// A region is never guessed: the wrong one would send people's data to another continent.

@@ -284,6 +284,32 @@ fn segment_way_in(reader: &mut Reader<'_>) -> Option<SegmentWayIn> {
     Some(SegmentWayIn::Webhooks(webhook))
 }
 
+/// `trefoil plan`: no secrets, since nothing leaves the machine.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub workspace: Workspace,
+    pub config: PathBuf,
+    /// Id of the Intercom workspace, if only its webhooks are taken.
+    pub app_id: Option<String>,
+    /// Unset: nobody said; only addresses to show depend on it.
+    pub intercom: Option<IntercomRegion>,
+    pub customerio: Option<CustomerioRegion>,
+}
+
+impl Environment {
+    /// # Errors
+    /// As [`Environment::ingest_intercom`].
+    pub fn plan(&self) -> Result<Plan, Problems> {
+        self.read(|reader| {
+            let workspace = groups::workspace(reader);
+            let intercom = groups::intercom_region(reader, false);
+            let customerio = groups::customerio_region(reader, false);
+            let app_id = reader.optional(variable::INTERCOM_APP_ID);
+            Some(Plan { workspace: workspace?, config: config(reader), app_id, intercom: intercom?, customerio: customerio? })
+        })
+    }
+}
+
 fn config(reader: &Reader<'_>) -> PathBuf {
     reader.optional(variable::CONFIG).unwrap_or_else(|| "trefoil.yaml".to_owned()).into()
 }

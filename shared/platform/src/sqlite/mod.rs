@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 /// The file in the folder.
 pub const FILE_NAME: &str = "trefoil.db";
 /// Kept apart from the database, so that the lock is ours alone.
-const LOCK_NAME: &str = "trefoil.lock";
+const LOCK_SUFFIX: &str = ".lock";
 /// Version of the tables, kept in the file.
 const SCHEMA_VERSION: i64 = 1;
 /// Requests in one transaction: enough to share a write to the disk, few enough that the first does not wait long.
@@ -84,9 +84,22 @@ impl Db {
     /// The file is in use, of another version, or cannot be used.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
         let path = folder.join(FILE_NAME);
+        std::fs::create_dir_all(folder).map_err(|why| OpenError::Unusable { path: path.clone(), why: why.to_string() })?;
+        Self::open_file(&path)
+    }
+
+    /// As [`Db::open`], with a file of any name in a folder that is there. Beside it lies another one, with `.lock` after
+    /// its name.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub fn open_file(path: &Path) -> Result<Self, OpenError> {
+        let path = path.to_owned();
         let unusable = |why: &dyn fmt::Display| OpenError::Unusable { path: path.clone(), why: why.to_string() };
-        std::fs::create_dir_all(folder).map_err(|why| unusable(&why))?;
-        let lock = File::create(folder.join(LOCK_NAME)).map_err(|why| unusable(&why))?;
+        let mut lock = path.clone().into_os_string();
+        lock.push(LOCK_SUFFIX);
+        // Never emptied: under that name somebody may keep something else.
+        let lock = File::options().write(true).create(true).truncate(false).open(lock).map_err(|why| unusable(&why))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(path)),

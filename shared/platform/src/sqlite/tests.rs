@@ -38,6 +38,22 @@ async fn a_failure_takes_nobody_else_down() {
 }
 
 #[tokio::test]
+async fn files_of_any_name_lie_side_by_side_and_each_is_opened_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let insert = |db: &Connection| db.execute("INSERT INTO aliases (key, version, body) VALUES ('one', 1, '')", []).map(drop);
+    let paths = ["people.db", "people.lock", "people"].map(|name| folder.path().join(name));
+    let open: Vec<Db> = paths.iter().map(|path| Db::open_file(path).expect("a new file")).collect();
+    for (path, db) in paths.iter().zip(&open) {
+        db.write(insert).await.expect("written");
+        assert!(matches!(Db::open_file(path), Err(OpenError::InUse(_))));
+    }
+    drop(open);
+    for path in &paths {
+        assert_eq!(count(&Db::open_file(path).expect("the same file"), "aliases").await, 1);
+    }
+}
+
+#[tokio::test]
 async fn what_has_expired_is_cleared_away_as_new_things_come() {
     let folder = tempfile::tempdir().expect("a folder");
     let db = Db::open(folder.path()).expect("a new file");
@@ -77,7 +93,7 @@ fn a_file_of_another_version_is_refused() {
 #[test]
 fn the_lock_goes_with_the_file_and_not_with_whoever_inherited_it() {
     let folder = tempfile::tempdir().expect("a folder");
-    let lock = File::create(folder.path().join(LOCK_NAME)).expect("a lock file");
+    let lock = File::create(folder.path().join(format!("{FILE_NAME}{LOCK_SUFFIX}"))).expect("a lock file");
     lock.try_lock().expect("ours");
     // What a child that is being started has, until it is another program.
     let inherited = lock.try_clone().expect("a second handle");

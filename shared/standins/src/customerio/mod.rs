@@ -169,6 +169,14 @@ impl CustomerIo {
         cio_id
     }
 
+    /// As [`CustomerIo::add_profile`], under a `cio_id` that is known beforehand and that no other profile has.
+    pub fn add_profile_as(&self, cio_id: &str, id: Option<&str>, email: Option<&str>) {
+        let now_ms = self.now_ms();
+        let mut workspace = self.shared.workspace();
+        workspace.add_as(cio_id, id.map(str::to_owned), email.map(str::to_owned), now_ms);
+        workspace.show_all();
+    }
+
     /// Sets attributes as a person in the vendor's own pages would: it counts as the profile's newest edit.
     pub fn edit_profile(&self, cio_id: &str, attributes: &[(&str, Value)]) {
         let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();

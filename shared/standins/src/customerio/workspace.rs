@@ -319,6 +319,12 @@ impl Workspace {
         cio_id
     }
 
+    pub(crate) fn add_as(&mut self, cio_id: &str, id: Option<String>, email: Option<String>, now_ms: i64) {
+        let at = now_ms.div_euclid(1000);
+        let (cio_id, attributes) = (cio_id.to_owned(), BTreeMap::new());
+        self.live.put(Profile { cio_id, id, email, attributes, created_by: CreatedBy::Hand, created_at: at, last_edit: at });
+    }
+
     pub(crate) fn remove(&mut self, cio_id: &str, now_ms: i64) -> Option<Profile> {
         let profile = self.live.remove(cio_id);
         self.show(cio_id, now_ms);

@@ -195,6 +195,11 @@ impl Intercom {
         (contact.id, webhook)
     }
 
+    /// A contact that is there already, under an id that is known beforehand and that no other contact has.
+    pub fn add_contact_as(&self, id: &str, new: NewContact) {
+        self.shared.inside().world.create_contact_as(id.to_owned(), new, self.shared.options.clock.now_ms());
+    }
+
     /// Returns `contact.user.updated` or `contact.lead.updated`.
     ///
     /// # Errors

@@ -239,6 +239,10 @@ impl World {
 
     pub(crate) fn create_contact(&mut self, new: NewContact, now_ms: i64) -> Contact {
         let id = format!("{:08x}{:016x}", now_ms.div_euclid(1000) & 0xffff_ffff, self.seeded.next());
+        self.create_contact_as(id, new, now_ms)
+    }
+
+    pub(crate) fn create_contact_as(&mut self, id: String, new: NewContact, now_ms: i64) -> Contact {
         let role = new.role.unwrap_or(Role::User);
         let external_id = new.external_id.or_else(|| match role {
             Role::User => None,

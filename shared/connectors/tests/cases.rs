@@ -104,15 +104,6 @@ fn segment(folder: &Path, body: &[u8]) -> Received {
     }
 }
 
-fn customerio(_: &Path, body: &[u8]) -> Received {
-    let webhooks = CustomerioWebhooks::new(&[SecretString::from(SECRET)], workspace(), None).expect("a key");
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("a key");
-    mac.update(format!("v0:{SENT}:").as_bytes());
-    mac.update(body);
-    let signature = hex::encode(mac.finalize().into_bytes());
-    webhooks.receive(Some(SENT), Some(&signature), body, NOW).expect("a good signature")
-}
-
 fn told(received: Received) -> Value {
     match received {
         Received::Events(events) => serde_json::to_value(events).expect("events are JSON"),

@@ -15,7 +15,7 @@ pub use groups::{
     SegmentWebhook, TableNames,
 };
 pub use roles::{
-    IngestCustomerio, IngestIntercom, IngestSegment, Operator, OperatorAws, RouteEvents, ScanPeople, SegmentWayIn, SendCustomerio,
+    IngestCustomerio, IngestIntercom, IngestSegment, Operator, OperatorAws, Plan, RouteEvents, ScanPeople, SegmentWayIn, SendCustomerio,
     SendIntercom, Serve,
 };
 

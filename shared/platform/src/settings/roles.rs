@@ -1,7 +1,8 @@
 //! What each program needs to know to run.
 
 use super::groups::{
-    self, AwsSettings, CustomerioApi, CustomerioWebhook, IntercomApi, IntercomWebhook, QueueUrls, SegmentWebhook, TableNames,
+    self, AwsSettings, CustomerioApi, CustomerioRegion, CustomerioWebhook, IntercomApi, IntercomRegion, IntercomWebhook, QueueUrls,
+    SegmentWebhook, TableNames,
 };
 use super::{Environment, Problems, Reader, variable};
 use std::path::PathBuf;

@@ -30,7 +30,7 @@ fn main() {
         .map(|(kind, value)| Identifier::new(kind, value).expect("an id"))
         .collect();
     let mut person = Person::new(&Workspace::new("main").expect("a name"), &ids[0], NOW);
-    let record = RecordKey::of(&ids).expect("named");
+    let record = RecordKey::of(Source::Intercom, &ids).expect("named");
     person.learn(&record, &ids, NOW, true, true);
     let created = event(&ids, 0, Kind::PersonCreated(Profile { attributes: attributes(), ..Profile::default() }));
     decide(&rules, &mut person, &created);

@@ -8,6 +8,7 @@
 //! This module knows nothing of how consent is told to the tools.
 
 use crate::event::{Channel, Choice, ConsentChange, Source};
+use crate::id::Digest;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -15,6 +16,9 @@ use std::fmt;
 
 /// Subjects kept of one person: every channel, and some tens of topics of three tools.
 const SUBJECTS_KEPT: usize = 200;
+
+/// Of a topic's id; longer ones are kept as their hash.
+const LONGEST_TOPIC_BYTES: usize = 100;
 
 /// All that is known of one person's wishes. A subject that is not in it has never been spoken of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +58,9 @@ impl Subject {
     /// `channel`: `None` for all of them. `topic`: with the tool that calls it so.
     pub fn new(channel: Option<Channel>, topic: Option<(Source, &str)>) -> Self {
         let channel = channel.map_or("all", Channel::as_str);
-        Self(topic.map_or_else(|| channel.to_owned(), |(source, id)| format!("{channel}/{}:{id}", source.name())))
+        // No tool's own ids are nearly as long; but anybody who may send can make some up, and all of them are kept.
+        let short = |id: &str| if id.len() > LONGEST_TOPIC_BYTES { Digest::new("topic").with(id).hex() } else { id.to_owned() };
+        Self(topic.map_or_else(|| channel.to_owned(), |(source, id)| format!("{channel}/{}:{}", source.name(), short(id))))
     }
 }
 
@@ -82,6 +88,16 @@ impl Wish {
         }
     }
 
+    /// The tool believed the person to be in at that time. If it is known to have believed them out later, then that was
+    /// news, though it was told first.
+    fn news_after(&mut self, source: Source, at: Timestamp) {
+        if let Some(Belief { choice: Choice::Out, at: later }) = self.believed.get(&source).copied()
+            && later >= at
+        {
+            self.opt_out(later);
+        }
+    }
+
     fn unite(&mut self, other: Self) {
         let was_out = self.is_out() || other.is_out();
         self.out_at = self.out_at.max(other.out_at);
@@ -103,11 +119,15 @@ impl Consent {
 
     /// The person, or somebody for them, opted out or in. `explicit`: an opt-in from there holds for every tool.
     pub fn note_act(&mut self, source: Source, change: &ConsentChange, at: Timestamp, explicit: bool) {
-        let wish = self.wish(source, change);
+        let Some(wish) = self.wish(source, change) else { return };
         match change.choice {
             Choice::Out => wish.opt_out(at),
-            Choice::In if explicit => wish.in_at = wish.in_at.max(Some(at)),
-            Choice::In => {}
+            Choice::In => {
+                wish.news_after(source, at);
+                if explicit {
+                    wish.in_at = wish.in_at.max(Some(at));
+                }
+            }
         }
         wish.believe(source, change.choice, at);
     }
@@ -119,11 +139,11 @@ impl Consent {
             // Almost everybody is in: not worth remembering.
             return;
         }
-        let wish = self.wish(source, change);
-        let known = wish.believed.get(&source).is_some_and(|belief| belief.choice == Choice::Out);
-        let since = wish.believed.get(&source).is_none_or(|belief| belief.at < at);
-        if change.choice == Choice::Out && !known && since {
-            wish.opt_out(at);
+        let Some(wish) = self.wish(source, change) else { return };
+        match change.choice {
+            Choice::Out if !wish.believed.get(&source).is_some_and(|belief| belief.choice == Choice::Out) => wish.opt_out(at),
+            Choice::Out => {}
+            Choice::In => wish.news_after(source, at),
         }
         wish.believe(source, change.choice, at);
     }
@@ -145,13 +165,16 @@ impl Consent {
         self.0.iter()
     }
 
-    /// Where there are too many topics, what is said of another one is taken for the whole channel: an opt-out must not be
-    /// lost, and an opt-in changes nothing unless it is explicit.
-    fn wish(&mut self, source: Source, change: &ConsentChange) -> &mut Wish {
+    /// Where there are too many topics, an opt-out of another one is taken for the whole channel, since it must not be lost.
+    /// `None`: an opt-in to something that there is no room for, and that nobody is known to be out of.
+    fn wish(&mut self, source: Source, change: &ConsentChange) -> Option<&mut Wish> {
         let mut subject = Subject::of(source, change);
-        if self.0.len() >= SUBJECTS_KEPT && change.choice == Choice::Out && !self.0.contains_key(&subject) {
-            subject = Subject::new(change.channel, None);
+        if self.0.len() >= SUBJECTS_KEPT && !self.0.contains_key(&subject) {
+            match change.choice {
+                Choice::Out => subject = Subject::new(change.channel, None),
+                Choice::In => return None,
+            }
         }
-        self.0.entry(subject).or_default()
+        Some(self.0.entry(subject).or_default())
     }
 }

@@ -100,7 +100,7 @@ pub fn resolve(event: &Event, found: &Found, config: &IdentityConfig) -> Resolut
     let mut group = Group::default();
     let mut hold: Vec<Identifier> = Vec::new();
     let mut conflicts = Vec::new();
-    let record = RecordKey::of(&event.ids);
+    let record = RecordKey::of(event.source, &event.ids);
     let mut ids: Vec<&Identifier> = event.ids.iter().collect();
     let strength = |id: &Identifier| (config.strength(id.kind).unwrap_or(usize::MAX), id.clone());
     ids.sort_by_cached_key(|id| strength(id));
@@ -113,11 +113,15 @@ pub fn resolve(event: &Event, found: &Found, config: &IdentityConfig) -> Resolut
         {
             continue;
         }
+        let holders = claimants(&event.workspace, id, found);
         if config.strength(id.kind).is_none() {
-            hold.push(id.clone());
+            // Known of the person, but leading nowhere. Of browsers not even that is of any use.
+            let has_room = holders.len() < CLAIMANTS_KEPT || holders.iter().any(|holder| group.contains(holder));
+            if id.kind != IdKind::AnonymousId && has_room {
+                hold.push(id.clone());
+            }
             continue;
         }
-        let holders = claimants(&event.workspace, id, found);
         let own_user_id = (id.kind == IdKind::UserId).then_some(id.value.as_str());
         let mut conflict = |kind| {
             let holders = holders.iter().map(|person| person.id.clone()).collect();
@@ -125,7 +129,7 @@ pub fn resolve(event: &Event, found: &Found, config: &IdentityConfig) -> Resolut
         };
         match holders.as_slice() {
             [] if group.agrees_with(own_user_id) => {
-                group.user_ids.extend(own_user_id.map(str::to_owned));
+                group.claim(id);
                 hold.push(id.clone());
             }
             [] => conflict(ConflictKind::Contradiction),
@@ -143,7 +147,9 @@ pub fn resolve(event: &Event, found: &Found, config: &IdentityConfig) -> Resolut
                     IdKind::Phone | IdKind::AnonymousId => !(has_a_name(holder) && (names_somebody || group.has_a_name())),
                     IdKind::Email | IdKind::UserId | IdKind::IntercomId | IdKind::CioId => true,
                 };
-                if leads && group.may_include(holder, None) && group.profiles_agree(holder) {
+                let told_apart = hold.iter().any(|held| holder.disclaimed.contains(held));
+                let fits = group.may_include(holder, None) && group.profiles_agree(holder) && group.has_room_for(holder);
+                if leads && fits && !told_apart {
                     group.include(holder);
                 } else {
                     // Both claim it from now on, and neither is matched by it.
@@ -170,10 +176,14 @@ pub fn resolve(event: &Event, found: &Found, config: &IdentityConfig) -> Resolut
     for id in said_to_be_the_same(event) {
         match claimants(&event.workspace, id, found).as_slice() {
             [] => hold.push(id.clone()),
+            [holder] if group.contains(holder) => hold.push(id.clone()),
+            // That somebody used this browser before says nothing of who they were.
+            [holder] if id.kind == IdKind::AnonymousId && has_a_name(holder) => {
+                conflicts.push(Conflict { kind: ConflictKind::Ambiguous, id: id.clone(), holders: BTreeSet::from([holder.id.clone()]) });
+                hold.push(id.clone());
+            }
             [holder] => {
-                if !group.contains(holder) {
-                    group.include(holder);
-                }
+                group.include(holder);
                 hold.push(id.clone());
             }
             holders @ [_, _, ..] => {
@@ -220,14 +230,34 @@ fn rank(person: &Person) -> (bool, crate::time::Timestamp, &PersonId) {
     (!person.ids.contains_key(&IdKind::UserId), person.created_at, &person.id)
 }
 
+/// Contacts of one person beyond which an address alone adds none: thousands of leads may type the same one.
+const CONTACTS_KEPT: usize = 200;
+
 /// Everybody whom the ids of one event have turned out to name.
 #[derive(Default)]
 struct Group<'a> {
     members: Vec<&'a Person>,
     user_ids: BTreeSet<String>,
+    cio_ids: BTreeSet<String>,
+    /// A Customer.io profile that nobody claimed is among them.
+    new_profile: bool,
 }
 
 impl<'a> Group<'a> {
+    /// An id of the event that nobody has claimed.
+    fn claim(&mut self, id: &Identifier) {
+        match id.kind {
+            IdKind::UserId => {
+                self.user_ids.insert(id.value.clone());
+            }
+            IdKind::CioId => {
+                self.cio_ids.insert(id.value.clone());
+                self.new_profile = true;
+            }
+            IdKind::IntercomId | IdKind::Email | IdKind::Phone | IdKind::AnonymousId => {}
+        }
+    }
+
     fn contains(&self, person: &Person) -> bool {
         self.members.iter().any(|member| member.id == person.id)
     }
@@ -246,12 +276,18 @@ impl<'a> Group<'a> {
     /// An address alone does not make one of two people whom Customer.io keeps apart.
     fn profiles_agree(&self, person: &Person) -> bool {
         let theirs = person.ids.get(&IdKind::CioId);
-        let ours = self.members.iter().filter_map(|member| member.ids.get(&IdKind::CioId));
-        ours.into_iter().flat_map(BTreeMap::keys).all(|own| theirs.is_none_or(|ids| ids.contains_key(own)))
+        self.cio_ids.is_empty() || theirs.is_none_or(|theirs| self.cio_ids.iter().any(|own| theirs.contains_key(own)))
+    }
+
+    fn has_room_for(&self, person: &Person) -> bool {
+        let contacts = |person: &Person| person.ids.get(&IdKind::IntercomId).map_or(0, BTreeMap::len);
+        self.members.iter().copied().chain([person]).map(contacts).sum::<usize>() < CONTACTS_KEPT
     }
 
     fn include(&mut self, person: &'a Person) {
-        self.user_ids.extend(person.ids.get(&IdKind::UserId).into_iter().flat_map(BTreeMap::keys).cloned());
+        let all = |kind: IdKind| person.ids.get(&kind).into_iter().flat_map(BTreeMap::keys).cloned();
+        self.user_ids.extend(all(IdKind::UserId));
+        self.cio_ids.extend(all(IdKind::CioId));
         self.members.push(person);
     }
 
@@ -261,10 +297,9 @@ impl<'a> Group<'a> {
 
     /// Said only when it comes about.
     fn two_profiles(&self) -> Option<Conflict> {
-        let profiles: BTreeSet<&String> =
-            self.members.iter().filter_map(|member| member.ids.get(&IdKind::CioId)).flat_map(BTreeMap::keys).collect();
-        let value = (*profiles.first()?).clone();
-        (self.members.len() > 1 && profiles.len() > 1).then(|| Conflict {
+        let comes_about = self.members.len() > 1 || (self.new_profile && !self.members.is_empty());
+        let value = self.cio_ids.first()?.clone();
+        (comes_about && self.cio_ids.len() > 1).then(|| Conflict {
             kind: ConflictKind::TwoProfiles,
             id: Identifier { kind: IdKind::CioId, value },
             holders: self.members.iter().map(|member| member.id.clone()).collect(),
@@ -312,7 +347,7 @@ pub enum Claim {
     Withdrawn,
 }
 
-/// The claims of `alias` after `survivor` has absorbed `absorbed`, and holds it or does not.
+/// The claims of `alias` after `survivor`, who has absorbed `absorbed` at some time, holds it or does not.
 pub fn claims_after(alias: &Alias, survivor: &PersonId, absorbed: &[PersonId], claim: Claim) -> Alias {
     let others = alias.claimants.iter().filter(|c| *c != survivor && !absorbed.contains(c));
     let mut claimants: BTreeSet<PersonId> = others.cloned().collect();
@@ -368,7 +403,7 @@ mod tests {
         for (age, own) in people.iter().enumerate() {
             let own = ids(own);
             let mut person = Person::new(&workspace(), &own[0], Timestamp::from_secs(age as i64));
-            person.learn(&RecordKey::of(&own).expect("named"), &own, Timestamp::from_secs(1), true, true);
+            person.learn(&RecordKey::of(Source::Segment, &own).expect("named"), &own, Timestamp::from_secs(1), true, true);
             for id in &own {
                 let alias = found.aliases.entry(AliasKey::of_identifier(&workspace(), id)).or_default();
                 *alias = claims_after(alias, &person.id, &[], Claim::Held);
@@ -520,7 +555,7 @@ mod tests {
         let (mut found, people) =
             world(&[&[(IntercomId, "c1"), (Email, "old@example.com")], &[(UserId, "u2"), (Email, "old2@example.com")]]);
         let now = ids(&[(IntercomId, "c1"), (Email, "new@example.com")]);
-        let record = RecordKey::of(&now).expect("named");
+        let record = RecordKey::of(Source::Segment, &now).expect("named");
         found.people.get_mut(&people[0]).expect("there").learn(&record, &now, Timestamp::from_secs(200), true, true);
         // A webhook from before the change, about an address that is somebody else's by now.
         let r = resolved(&[(IntercomId, "c1"), (Email, "old2@example.com")], &found);

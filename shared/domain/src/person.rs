@@ -4,7 +4,7 @@
 //! order, any number of times, gives the same person.
 
 use crate::consent::Consent;
-use crate::event::{IdKind, Identifier, Workspace};
+use crate::event::{IdKind, Identifier, Source, Workspace};
 use crate::id::{Digest, EventId, PersonId};
 use crate::tickets::{Ticket, TicketId};
 use crate::time::{Span, Timestamp};
@@ -35,6 +35,12 @@ pub struct Person {
     /// Ids that a human has said are not this person's.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub disclaimed: BTreeSet<Identifier>,
+    /// Where a source has renamed the person: the user id to go by, since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goes_by: Option<(Timestamp, String)>,
+    /// How often an id was given up by which profiles are found. Marks written before the last time do not count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub given_up: usize,
     /// Intercom contacts that were deleted or archived, or came back: they still name the person, and cannot be written to.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub gone: BTreeMap<String, Gone>,
@@ -65,17 +71,29 @@ pub struct Person {
     pub facet: FacetState,
 }
 
-/// One record of one tool: `intercom:<contact id>`, `cio:<cio_id>`, `user:<user id>`, … .
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// One record of one tool: `intercom/intercom:<contact id>`, `segment/user:<user id>`, … . Two tools may well say different
+/// things of one user id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RecordKey(String);
 
 impl RecordKey {
-    /// The record that an event with these ids speaks of: whatever its source calls it by. `None`: the event names nobody.
-    pub fn of(ids: &[Identifier]) -> Option<Self> {
-        let own = |id: &&Identifier| matches!(id.kind, IdKind::IntercomId | IdKind::CioId | IdKind::UserId);
-        let named = ids.iter().filter(own).min().or_else(|| ids.iter().find(|id| id.kind == IdKind::AnonymousId));
-        named.or_else(|| ids.iter().min()).map(|id| Self(format!("{}:{}", id.kind.name(), id.value)))
+    /// The record that an event of this source, with these ids, speaks of. `None`: the event names nobody.
+    pub fn of(source: Source, ids: &[Identifier]) -> Option<Self> {
+        let own: &[IdKind] = match source {
+            Source::Intercom => &[IdKind::IntercomId],
+            Source::Customerio => &[IdKind::CioId, IdKind::UserId],
+            Source::Segment | Source::Pipelines => &[IdKind::UserId, IdKind::AnonymousId],
+            Source::Trefoil => &[],
+        };
+        let named = own.iter().find_map(|kind| ids.iter().find(|id| id.kind == *kind));
+        let id = named.or_else(|| ids.iter().min())?;
+        Some(Self(format!("{}/{}:{}", source.name(), id.kind.name(), id.value)))
     }
 }
 
@@ -92,6 +110,10 @@ pub struct Gone {
     pub at: Timestamp,
     pub gone: bool,
 }
+
+/// Seen again within this time, an id is not seen anew: the busiest sources repeat themselves with every event, and each
+/// new time would be a write.
+const SEEN_ANEW_AFTER: Span = Span::from_hours(1);
 
 /// The kinds that people change, so that a record holds only what it was last heard to hold.
 const CHANGEABLE: [IdKind; 2] = [IdKind::Email, IdKind::Phone];
@@ -142,6 +164,8 @@ impl Person {
             ids: BTreeMap::new(),
             records: BTreeMap::new(),
             disclaimed: BTreeSet::new(),
+            goes_by: None,
+            given_up: 0,
             gone: BTreeMap::new(),
             consent: Consent::default(),
             looked_up_at: None,
@@ -175,6 +199,11 @@ impl Person {
 
     /// The id of this kind that was seen last; of two seen at once, the greater text, so that every reader agrees.
     pub fn id_of(&self, kind: IdKind) -> Option<&str> {
+        if let (IdKind::UserId, Some((_, user_id))) = (kind, &self.goes_by)
+            && self.ids.get(&kind).is_some_and(|ids| ids.contains_key(user_id))
+        {
+            return Some(user_id);
+        }
         let (value, _) = self.ids.get(&kind)?.iter().max_by_key(|(value, at)| (**at, *value))?;
         Some(value)
     }
@@ -190,7 +219,8 @@ impl Person {
             let seen = self.ids.entry(id.kind).or_default().entry(id.value.clone()).or_insert(at);
             *seen = match id.kind {
                 // Of several the one that was seen last is written to.
-                IdKind::CioId => at.max(*seen),
+                IdKind::CioId if at.since(*seen) >= SEEN_ANEW_AFTER => at,
+                IdKind::CioId => *seen,
                 // These are never chosen among by time; the first sighting is a write less for every later one.
                 IdKind::IntercomId | IdKind::UserId | IdKind::AnonymousId | IdKind::Email | IdKind::Phone => at.min(*seen),
             };
@@ -205,6 +235,7 @@ impl Person {
                 None => !values.is_empty() && self.records.len() < RECORDS_KEPT,
                 // In passing an address is mentioned that may be an old one.
                 Some(_) if !profile => false,
+                Some(held) if held.values == values => at.since(held.at) >= SEEN_ANEW_AFTER,
                 Some(held) => (at, &values) > (held.at, &held.values),
             };
             if news {
@@ -234,15 +265,14 @@ impl Person {
         self.take_stock();
     }
 
-    /// From now on this is the one of its kind to be used.
-    pub fn prefer(&mut self, id: &Identifier) {
-        let Some(values) = self.ids.get_mut(&id.kind) else { return };
-        let latest = values.iter().filter(|(value, _)| **value != id.value).map(|(_, at)| *at).max();
-        if let (Some(at), Some(latest)) = (values.get_mut(&id.value), latest)
-            && *at <= latest
-        {
-            *at = latest.plus(Span::from_millis(1));
-        }
+    /// A source has renamed the person: the last time it did holds.
+    pub fn go_by(&mut self, user_id: &str, at: Timestamp) {
+        self.goes_by = self.goes_by.take().max(Some((at, user_id.to_owned())));
+    }
+
+    /// Changes whenever a profile that was found for the person may be another's, or another may be theirs.
+    pub fn generation(&self) -> usize {
+        self.absorbed.len() + self.given_up
     }
 
     /// Addresses and numbers are what the records hold, each with the time at which it was last heard of.
@@ -273,6 +303,12 @@ impl Person {
 
     /// Takes over everything of another record of the same human: open tickets united, windows at their latest.
     pub fn absorb(&mut self, other: Self) {
+        // What one of the two rightly has, the other has not to give away any more.
+        let ours = self.disclaimed.iter().filter(|id| !other.has_id(id)).cloned();
+        let theirs = other.disclaimed.iter().filter(|id| !self.has_id(id)).cloned();
+        self.disclaimed = ours.chain(theirs).collect();
+        self.goes_by = self.goes_by.take().max(other.goes_by);
+        self.given_up += other.given_up;
         self.absorbed.extend(other.absorbed);
         self.absorbed.push(other.id);
         self.version = self.version.max(other.version);
@@ -293,9 +329,6 @@ impl Person {
                 }
             }
         }
-        // What one of the two has, the other has not to give away any more.
-        let both: Vec<Identifier> = self.disclaimed.iter().chain(&other.disclaimed).cloned().collect();
-        self.disclaimed = both.into_iter().filter(|id| self.disclaimed.contains(id) == other.disclaimed.contains(id)).collect();
         self.take_stock();
         for (contact, gone) in other.gone {
             self.note_gone(contact, gone);

@@ -209,9 +209,9 @@ pub struct Mark {
     /// How often in a row no profile was found, or none could be confirmed.
     #[serde(default)]
     pub unconfirmed: u32,
-    /// How many others the person had absorbed when this was written: after a merge only the timestamp still holds.
+    /// The person's generation when this was written: in a later one only the timestamp still holds.
     #[serde(default)]
-    pub absorbed: usize,
+    pub generation: usize,
     /// 0 = not stored yet.
     #[serde(default)]
     pub version: u64,

@@ -117,6 +117,35 @@ proptest! {
         }
     }
 
+    /// What tools believe, told late, may tighten; it never leaves somebody in who would be out had it come in order. Of those
+    /// whom a tool believes to be in from the first on nothing is remembered, so they are left out.
+    #[test]
+    fn told_late_it_is_never_looser(
+        told in proptest::collection::vec((source(), change(), 0..12_i64, any::<bool>()), 0..10),
+        order in proptest::collection::vec(any::<u32>(), 10),
+    ) {
+        let explicit = Source::Segment;
+        let tell = |told: &[(Source, ConsentChange, i64, bool)]| {
+            let mut consent = Consent::default();
+            for (source, change, when, act) in told {
+                if *act { consent.note_act(*source, change, at(*when), *source == explicit) } else { consent.note_belief(*source, change, at(*when)) }
+            }
+            consent
+        };
+        let believed_in = |(_, change, _, act): &(Source, ConsentChange, i64, bool)| change.choice == Choice::In && !*act;
+        let told: Vec<_> = told.into_iter().filter(|one| !believed_in(one)).collect();
+        let mut in_order = told.clone();
+        // Of what is told of one second, in before out: the tie is out.
+        in_order.sort_by_key(|(_, change, when, _)| (*when, change.choice));
+        let mut shuffled: Vec<_> = told.iter().zip(&order).collect();
+        shuffled.sort_by_key(|(_, key)| **key);
+        let shuffled: Vec<_> = shuffled.into_iter().map(|(one, _)| one.clone()).collect();
+        let late = tell(&shuffled);
+        for subject in out_of(&tell(&in_order)) {
+            prop_assert!(is_out(&late, &subject), "{}: {:?}", subject, shuffled);
+        }
+    }
+
     /// Of acts alone the order and the repeats do not matter, and the answer is the obvious one.
     #[test]
     fn acts_end_the_same_in_any_order(

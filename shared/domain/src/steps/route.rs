@@ -5,10 +5,10 @@
 
 use super::{MALFORMED_AGAIN, Parked, back_off, close, malformed, record, send_all};
 use crate::config::Config;
-use crate::event::{Event, IdKind, Identifier, Kind, Settlement};
+use crate::event::{Choice, Event, IdKind, Identifier, Kind, Settlement, Source};
 use crate::fold::{Folded, fold, move_facet};
 use crate::id::{ConflictId, PersonId};
-use crate::identity::{self, Claim, Conflict, Resolution};
+use crate::identity::{self, Claim, Conflict, ConflictKind, Resolution};
 use crate::job::Job;
 use crate::outcome::{Outcome, Reason};
 use crate::person::{Person, RecordKey};
@@ -22,7 +22,11 @@ use crate::tickets::{TicketFact, TicketId};
 use crate::time::{Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Claims that a merge moves over at once; a transaction takes 100 actions.
+/// What a transaction takes.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
+const ACTIONS: usize = 100;
+
+/// Claims that a merge moves over at once.
 const CLAIMS_MOVED: usize = 60;
 
 /// Attempts at one write before the event goes back to the queue: others are busy with the same person.
@@ -176,28 +180,40 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         };
         let recognised: Vec<Recognised<'_>> = targets.iter().map(|target| self.recognise(event, target, &found, now)).collect();
         let aliases = self.read_claims(&found, &recognised).await?;
-        let mut puts = Vec::new();
+        let mut puts: Vec<Vec<Put>> = Vec::new();
         let mut whole = Plan::default();
         let mut notes = Vec::new();
         let mut conflicts = Vec::new();
         let decided: Vec<Decided> = recognised.into_iter().map(|one| self.decide(event, one, &found, &aliases, now)).collect();
-        puts.extend(ticket_alias(event, &decided, &found));
+        let changed = decided.iter().any(|decided| !decided.puts.is_empty());
+        let ticket = ticket_alias(event, &decided, &found);
         for (decided, target) in decided.into_iter().zip(&targets) {
-            conflicts.extend(target.conflicts.iter().filter(|c| c.is_for_a_human()).map(|c| note(event, c, &decided.id, now)));
-            puts.extend(decided.puts);
+            // Seen again, the event changes nothing and would not tell of the claims that made it one. A contradiction leaves no
+            // claim behind.
+            let tells = |c: &&Conflict| c.is_for_a_human() && (changed || c.kind == ConflictKind::Contradiction);
+            conflicts.extend(target.conflicts.iter().filter(tells).map(|c| note(event, c, &decided.id, now)));
+            puts.push(decided.puts);
             whole.jobs.extend(decided.plan.jobs);
             whole.wakes.extend(decided.plan.wakes);
             whole.skipped.extend(decided.plan.skipped);
             notes.extend(decided.folded.note());
         }
         notes.extend(targets.iter().flat_map(|t| &t.conflicts).map(Conflict::code));
-        let changed = !puts.is_empty();
-        // Before the claim that makes it one: seen again, the event changes nothing and would not tell of it.
-        if changed && !conflicts.is_empty() {
+        puts.push(ticket.into_iter().collect());
+        let changed = puts.iter().any(|puts| !puts.is_empty());
+        let Some(commits) = transactions(puts) else {
+            let outcome = Outcome::blocked("too_many_changes");
+            let record = record(&event.id, "route", now, event.kind.name(), outcome);
+            return Ok(Some(Routed { jobs: Vec::new(), wakes: Vec::new(), record }));
+        };
+        // Before the claims that make them conflicts.
+        if !conflicts.is_empty() {
             self.store.note_conflicts(conflicts).await?;
         }
-        if changed && self.store.commit(puts).await? == Commit::Conflict {
-            return Ok(None);
+        for puts in commits {
+            if self.store.commit(puts).await? == Commit::Conflict {
+                return Ok(None);
+            }
         }
         let outcome = match (changed || !whole.jobs.is_empty(), notes.first()) {
             (true, _) => Outcome::Done,
@@ -270,14 +286,16 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         for other in &absorbed {
             person.absorb((*other).clone());
         }
-        if let Some(record) = RecordKey::of(&event.ids) {
+        if let Some(record) = RecordKey::of(event.source, &event.ids) {
             let profile = event.kind.profile();
             person.learn(&record, &target.hold, event.occurred_at, profile.is_some(), profile.is_some_and(|p| p.whole));
         }
         match &event.kind {
             Kind::Settled(Settlement::Disclaimed { id }) => person.disclaim(id),
             // The old name stays; the one to go by is the new one.
-            Kind::PersonMerged(_) => event.ids.iter().filter(|id| id.kind == IdKind::UserId).for_each(|id| person.prefer(id)),
+            Kind::PersonMerged(_) => {
+                event.ids.iter().filter(|id| id.kind == IdKind::UserId).for_each(|id| person.go_by(&id.value, event.occurred_at));
+            }
             _ => {}
         }
 
@@ -302,6 +320,10 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let addressable = |id: &&Identifier| self.config.customerio.found_by().any(|kind| kind == id.kind);
         let grew = before.is_some_and(|before| target.hold.iter().filter(addressable).any(|id| !before.has_id(id) && person.has_id(id)))
             || !absorbed.is_empty();
+        // What was found under an id that is another's by now is not theirs.
+        let gave_up = before.into_iter().flat_map(ids_of).any(|id| addressable(&&id) && !person.has_id(&id));
+        person.given_up += usize::from(gave_up);
+        let grew = grew || gave_up;
         Recognised { person, before, absorbed, claims, named, grew }
     }
 
@@ -318,10 +340,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let expected = before.map_or(0, |before| before.version);
         let mut puts: Vec<Put> =
             absorbed.iter().map(|other| Put::Person { person: Box::new(other.husk(&person.id, now)), expected: other.version }).collect();
-        let absorbed: Vec<PersonId> = absorbed.iter().map(|other| other.id.clone()).collect();
         puts.extend(claims.into_iter().filter_map(|(key, claim)| {
             let stored = aliases.get(&key).cloned().unwrap_or_default();
-            let alias = identity::claims_after(&stored, &person.id, &absorbed, claim);
+            let alias = identity::claims_after(&stored, &person.id, &person.absorbed, claim);
             (alias != stored).then_some(Put::Alias { key, alias, expected: stored.version })
         }));
 
@@ -339,6 +360,18 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         }
         Decided { id, puts, plan, folded, holds_ticket }
     }
+}
+
+/// What is written at once: everything, or where that is more than a transaction takes, each person alone, and last of all
+/// who takes part in the ticket. A crash in between is mended by the redelivery. `None`: one person alone is too much.
+fn transactions(puts: Vec<Vec<Put>>) -> Option<Vec<Vec<Put>>> {
+    let total: usize = puts.iter().map(Vec::len).sum();
+    if total <= ACTIONS {
+        let all: Vec<Put> = puts.into_iter().flatten().collect();
+        return Some(if all.is_empty() { Vec::new() } else { vec![all] });
+    }
+    let fits = puts.iter().all(|puts| puts.len() <= ACTIONS);
+    fits.then(|| puts.into_iter().filter(|puts| !puts.is_empty()).collect())
 }
 
 /// Somebody of whom it is settled who they are.
@@ -411,16 +444,57 @@ fn targets(event: &Event, found: &Found, config: &Config) -> Result<Vec<Target>,
     let first = hold.iter().find(|id| config.identity.strength(id.kind).is_some()).cloned();
     match (person, first) {
         (Some(person), first) => Ok(vec![Target { person: Some(person), first: first.unwrap_or(nobody), absorb, hold, conflicts }]),
-        // A browser that nobody is known to use is nobody yet: what it does is told again once it says who it is.
-        (None, Some(first)) if first.kind == IdKind::AnonymousId => Err(Outcome::skipped("anonymous_stranger")),
+        // A browser that nobody is known to use is nobody yet; but an opt-out must not get lost.
+        (None, Some(first)) if first.kind == IdKind::AnonymousId => {
+            Err(if opts_out(event) { Outcome::blocked("anonymous_stranger") } else { Outcome::skipped("anonymous_stranger") })
+        }
+        // Nobody is made in order to be deleted.
+        (None, Some(_)) if event.kind == Kind::PersonDeleted && event.source != Source::Intercom => Err(Outcome::skipped("nobody_known")),
         // An address that binds nobody is no reason to make somebody.
         (None, Some(first)) if conflicts.is_empty() || !matches!(first.kind, IdKind::Email | IdKind::Phone) => {
             Ok(vec![Target { person: None, first, absorb, hold, conflicts }])
         }
-        (None, Some(_)) => Err(Outcome::blocked("ambiguous_person")),
+        (None, Some(_)) => Err(ambiguous(event)),
         // Nothing that people are recognised by, or nothing but an id that belongs to somebody else.
-        (None, None) if conflicts.is_empty() => Err(Outcome::blocked("names_nobody")),
-        (None, None) => Err(Outcome::blocked("ambiguous_person")),
+        (None, None) if conflicts.is_empty() && !opts_out(event) => Err(Outcome::skipped("not_matched_by")),
+        (None, None) => Err(ambiguous(event)),
+    }
+}
+
+fn opts_out(event: &Event) -> bool {
+    matches!(&event.kind, Kind::ConsentChanged(changes) if changes.iter().any(|change| change.choice == Choice::Out))
+}
+
+/// Kept for a human, unless there is no end of such events and none of them matters for long.
+fn ambiguous(event: &Event) -> Outcome {
+    match &event.kind {
+        Kind::Tracked(_) | Kind::PageViewed(_) | Kind::ScreenViewed(_) | Kind::Message(_) | Kind::TraitComputed { .. } => {
+            Outcome::skipped("ambiguous_person")
+        }
+        Kind::PersonCreated(_)
+        | Kind::PersonUpdated(_)
+        | Kind::PersonSignedUp(_)
+        | Kind::PersonIdentified(_)
+        | Kind::PersonNotFound
+        | Kind::PersonMerged(_)
+        | Kind::PersonDeleted
+        | Kind::PersonArchived
+        | Kind::PersonRestored
+        | Kind::PersonTagged(_)
+        | Kind::PersonUntagged(_)
+        | Kind::ConsentChanged(_)
+        | Kind::CompanyUpdated(_)
+        | Kind::CompanyDeleted(_)
+        | Kind::CompanyJoined(_)
+        | Kind::CompanyLeft(_)
+        | Kind::Ticket(_)
+        | Kind::ListEntered(_)
+        | Kind::ListLeft(_)
+        | Kind::Converted(_)
+        | Kind::ChurnRisk(_)
+        | Kind::Custom(_)
+        | Kind::Due(_)
+        | Kind::Settled(_) => Outcome::blocked("ambiguous_person"),
     }
 }
 

@@ -162,7 +162,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                 continue;
             };
             let target = targets.entry(id.clone()).or_insert_with(|| {
-                let mark = if mark.absorbed == person.absorbed.len() { mark.clone() } else { forget(mark, person) };
+                let mark = if mark.generation == person.generation() { mark.clone() } else { forget(mark, person) };
                 Target {
                     person: person.clone(),
                     mark,
@@ -252,7 +252,10 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
         let found = self.store.find(&keys, &[]).await?;
         for (index, address) in asked.iter_mut() {
             address.ids.retain(|(kind, value)| {
-                *kind != IdKind::Email || found.aliases.get(&key(*index, value)).is_some_and(|alias| alias.claimants.len() == 1)
+                let person = &targets[*index].person;
+                let theirs = |claimant: &PersonId| *claimant == person.id || person.absorbed.contains(claimant);
+                let alias = found.aliases.get(&key(*index, value));
+                *kind != IdKind::Email || alias.is_some_and(|alias| !alias.claimants.is_empty() && alias.claimants.iter().all(theirs))
             });
         }
         Ok(())
@@ -495,10 +498,10 @@ fn set(outcomes: &mut [Option<Outcome>], jobs: &[usize], outcome: &Outcome) {
     }
 }
 
-/// A mark of which only the timestamp remains, for a person who has absorbed another since: they may live in the other's
+/// A mark of which only the timestamp remains, for a person who has absorbed another since, or given up an id: they may live in the other's
 /// profile now.
 fn forget(mark: &Mark, person: &Person) -> Mark {
-    Mark { last_timestamp: mark.last_timestamp, version: mark.version, absorbed: person.absorbed.len(), dirty: true, ..Mark::default() }
+    Mark { last_timestamp: mark.last_timestamp, version: mark.version, generation: person.generation(), dirty: true, ..Mark::default() }
 }
 
 /// Records of the same human whose marks matter too: the one that goes on, or those just taken over, whose writes carried
@@ -506,7 +509,7 @@ fn forget(mark: &Mark, person: &Person) -> Mark {
 fn neighbours(person: &Person, mark: &Mark) -> Vec<PersonId> {
     match &person.merged_into {
         Some(survivor) => std::iter::once(survivor.clone()).collect(),
-        None if mark.absorbed != person.absorbed.len() || mark.dirty => person.absorbed.clone(),
+        None if mark.generation != person.generation() || mark.dirty => person.absorbed.clone(),
         None => Vec::new(),
     }
 }

@@ -133,6 +133,12 @@ impl World {
         id.clone()
     }
 
+    /// Who claims each id, and takes part in each ticket.
+    pub(crate) fn claims(&self) -> BTreeMap<AliasKey, Vec<PersonId>> {
+        let stored = self.stored.lock().expect("lock");
+        stored.aliases.iter().map(|(key, alias)| (key.clone(), alias.claimants.clone())).collect()
+    }
+
     pub(crate) fn records(&self) -> Vec<Record> {
         self.stored.lock().expect("lock").records.clone()
     }

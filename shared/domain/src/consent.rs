@@ -141,7 +141,7 @@ impl Consent {
         }
         let Some(wish) = self.wish(source, change) else { return };
         match change.choice {
-            Choice::Out if !wish.believed.get(&source).is_some_and(|belief| belief.choice == Choice::Out) => wish.opt_out(at),
+            Choice::Out if wish.believed.get(&source).is_none_or(|belief| belief.choice != Choice::Out) => wish.opt_out(at),
             Choice::Out => {}
             Choice::In => wish.news_after(source, at),
         }

@@ -122,6 +122,15 @@ async fn only_what_is_signed_comes_in() {
         assert_eq!(door.post_with(&serve, &[], &body).await.status, 401, "{door:?} without a signature");
         assert_eq!(door.post(&serve, &body).await.status, 200, "{door:?}");
     }
+    // A destination can be set to any of three methods, by which Segment sends the same.
+    for door in [Door::Segment, Door::Pipelines] {
+        let body = door.a_message().to_string().into_bytes();
+        let (url, headers) = (format!("http://{}{}", serve.address, door.path()), door.headers(door.signature(door.secret(), &body)));
+        for (method, status) in [(Method::PUT, 200), (Method::PATCH, 200), (Method::DELETE, 405)] {
+            let answer = request_with(method.clone(), &url, &headers, body.clone()).await.expect("an answer");
+            assert_eq!(answer.status, status, "{door:?} {method}");
+        }
+    }
     // What one source has signed is not another's.
     let body = Door::Segment.a_message().to_string().into_bytes();
     let headers = Door::Segment.headers(Door::Segment.signature(SEGMENT_SECRET, &body));

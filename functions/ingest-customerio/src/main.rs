@@ -10,12 +10,12 @@ use trefoil_domain::ports::Clock;
 use trefoil_domain::steps::ingest::{Answer, ingest};
 use trefoil_platform::aws::{Aws, SqsQueue};
 use trefoil_platform::clock::SystemClock;
-use trefoil_platform::lambda::{self, Error, webhook};
+use trefoil_platform::lambda::{Error, webhook};
 use trefoil_platform::telemetry::{Dimension, emit};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    lambda::start(async |mut environment| {
+    webhook::start(async |mut environment| {
         let aws = Aws::new(&environment.aws()?);
         aws.resolve_secrets(&mut environment).await;
         let settings = environment.ingest_customerio()?;
@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
             queue.warm().await;
         }
         let clock = SystemClock;
-        webhook::run_webhook(async |request| {
+        Ok(async move |request: webhook::Request| {
             // A look from outside whether anybody is there; there is nothing to verify.
             match request.method.as_str() {
                 "HEAD" | "GET" => return webhook::Response::status(200),
@@ -48,7 +48,6 @@ async fn main() -> Result<(), Error> {
                 }
             }
         })
-        .await
     })
     .await
 }

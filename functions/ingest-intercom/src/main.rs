@@ -9,12 +9,12 @@ use trefoil_domain::ports::Clock;
 use trefoil_domain::steps::ingest::{Answer, ingest};
 use trefoil_platform::aws::{Aws, SqsQueue};
 use trefoil_platform::clock::SystemClock;
-use trefoil_platform::lambda::{self, Error, webhook};
+use trefoil_platform::lambda::{Error, webhook};
 use trefoil_platform::telemetry::{Dimension, emit};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    lambda::start(async |mut environment| {
+    webhook::start(async |mut environment| {
         let aws = Aws::new(&environment.aws()?);
         aws.resolve_secrets(&mut environment).await;
         let settings = environment.ingest_intercom()?;
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Error> {
             queue.warm().await;
         }
         let clock = SystemClock;
-        webhook::run_webhook(async |request| {
+        Ok(async move |request: webhook::Request| {
             // Intercom asks with HEAD whether anybody is there when the address is saved; there is nothing to verify.
             match request.method.as_str() {
                 "HEAD" => return webhook::Response::status(200),
@@ -39,7 +39,6 @@ async fn main() -> Result<(), Error> {
             emit(clock.now(), &[("webhooks", 1.0)], &[(Dimension::Source, "intercom"), (Dimension::Outcome, answer.name())]);
             webhook::Response::status(answer.status())
         })
-        .await
     })
     .await
 }

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use trefoil_connectors::segment::{BatchSignature, SegmentEvents, SegmentOrPipelines, SegmentWebhooks};
 use trefoil_domain::config;
-use trefoil_domain::event::{Source, Workspace};
+use trefoil_domain::event::Source;
 use trefoil_domain::ports::{Clock, Delivery, Disposition};
 use trefoil_domain::steps::back_off;
 use trefoil_domain::steps::ingest::{Answer, ingest};
@@ -19,32 +19,34 @@ use trefoil_domain::wanted::Wanted;
 use trefoil_platform::aws::{Aws, SqsQueue};
 use trefoil_platform::clock::{SystemClock, SystemJitter};
 use trefoil_platform::lambda::{self, Error, sqs, webhook};
-use trefoil_platform::settings::{SegmentWayIn, SegmentWebhook};
+use trefoil_platform::settings::{Environment, IngestSegment, SegmentWayIn};
 use trefoil_platform::telemetry::{Dimension, emit};
 
 const STAGE: &str = "ingest-segment";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    lambda::start(async |mut environment| {
-        let aws = Aws::new(&environment.aws()?);
-        aws.resolve_secrets(&mut environment).await;
-        let settings = environment.ingest_segment()?;
-        let (file, text) = lambda::read_config(&settings.config)?;
-        let wanted = Wanted::of(&config::parse(&file, &text)?);
-        let queue = SqsQueue::new(aws.sqs(), settings.queues);
-        if settings.warm {
-            queue.warm().await;
-        }
-        match settings.way_in {
-            SegmentWayIn::Webhooks(webhook) => webhooks(&queue, &settings.workspace, &webhook, &wanted).await,
-            SegmentWayIn::Queue(url) => events(&aws, &queue, &settings.workspace, &url, wanted).await,
-        }
-    })
-    .await
+    // Only a webhook is answered where the settings are wrong; a queue keeps its messages.
+    if Environment::of_process().is_fed_by_eventbridge() { lambda::start(events).await } else { webhook::start(webhooks).await }
 }
 
-async fn webhooks(queue: &SqsQueue, workspace: &Workspace, settings: &SegmentWebhook, wanted: &Wanted) -> Result<(), Error> {
+/// What both ways in need.
+async fn ready(environment: &mut Environment) -> Result<(Aws, IngestSegment, SqsQueue, Wanted), Error> {
+    let aws = Aws::new(&environment.aws()?);
+    aws.resolve_secrets(environment).await;
+    let settings = environment.ingest_segment()?;
+    let (file, text) = lambda::read_config(&settings.config)?;
+    let wanted = Wanted::of(&config::parse(&file, &text)?);
+    let queue = SqsQueue::new(aws.sqs(), settings.queues.clone());
+    if settings.warm {
+        queue.warm().await;
+    }
+    Ok((aws, settings, queue, wanted))
+}
+
+async fn webhooks(mut environment: Environment) -> Result<impl AsyncFn(webhook::Request) -> webhook::Response, Error> {
+    let (_, IngestSegment { workspace, way_in, .. }, queue, wanted) = ready(&mut environment).await?;
+    let SegmentWayIn::Webhooks(settings) = way_in else { return Err("it is fed from a queue, and takes no webhooks".into()) };
     let batches = if settings.first_of_batch { BatchSignature::First } else { BatchSignature::Full };
     let sources = [(Source::Segment, &settings.segment_secrets), (Source::Pipelines, &settings.pipelines_secrets)];
     let sources = sources
@@ -53,31 +55,33 @@ async fn webhooks(queue: &SqsQueue, workspace: &Workspace, settings: &SegmentWeb
         .map(|(source, secrets)| SegmentWebhooks::new(secrets, workspace.clone(), source, wanted.clone(), batches))
         .collect::<Result<Vec<_>, _>>()?;
     let sources = SegmentOrPipelines::new(sources);
-    webhook::run_webhook(async |request| {
-        if request.method != "POST" {
+    Ok(async move |request: webhook::Request| {
+        // The destination's own setting says which of the three it sends.
+        if !matches!(request.method.as_str(), "POST" | "PUT" | "PATCH") {
             return webhook::Response::status(405);
         }
         let received = sources.receive(request.header("x-signature"), &request.body, SystemClock.now());
         // Who did not sign is nobody's; what it claims to be is not known.
         let source = received.as_ref().map_or(Source::Segment, |(source, _)| *source);
         let received = received.map(|(_, received)| received);
-        let answer = ingest(queue, &SystemClock, STAGE, workspace, received, &request.body).await;
+        let answer = ingest(&queue, &SystemClock, STAGE, &workspace, received, &request.body).await;
         emit(SystemClock.now(), &[("webhooks", 1.0)], &[(Dimension::Source, source.name()), (Dimension::Outcome, answer.name())]);
         count(source, &messages(&answer));
         log(&answer);
         webhook::Response::status(answer.status())
     })
-    .await
 }
 
-async fn events(aws: &Aws, queue: &SqsQueue, workspace: &Workspace, url: &str, wanted: Wanted) -> Result<(), Error> {
+async fn events(mut environment: Environment) -> Result<(), Error> {
+    let (aws, IngestSegment { workspace, way_in, .. }, queue, wanted) = ready(&mut environment).await?;
+    let SegmentWayIn::Queue(url) = way_in else { return Err("it takes webhooks, and is fed from no queue".into()) };
     let segment = SegmentEvents::new(workspace.clone(), wanted);
-    sqs::run_sqs(&[((), url)], &aws.sqs(), &SystemClock, async |(), deliveries: Vec<Delivery>| {
+    sqs::run_sqs(&[((), url.as_str())], &aws.sqs(), &SystemClock, async |(), deliveries: Vec<Delivery>| {
         let mut dispositions = Vec::with_capacity(deliveries.len());
         let mut counted = BTreeMap::new();
         for Delivery { id, body, receive_count, .. } in deliveries {
             let received = Ok(segment.receive_event(body.as_bytes(), SystemClock.now()));
-            let answer = ingest(queue, &SystemClock, STAGE, workspace, received, body.as_bytes()).await;
+            let answer = ingest(&queue, &SystemClock, STAGE, &workspace, received, body.as_bytes()).await;
             for (outcome, messages) in messages(&answer) {
                 *counted.entry(outcome).or_default() += messages;
             }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use trefoil_domain::event::Value;
-use trefoil_domain::time::Timestamp;
+use trefoil_domain::time::{Span, Timestamp};
 
 /// The parts of a visitor that are the same for everything that is not wanted.
 macro_rules! refuse {
@@ -118,6 +118,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 pub(crate) struct Time(pub(crate) Option<Timestamp>);
 
 impl Time {
+    /// Before any of the three tools was there, or nearly. What claims to be older is a mistake in a template or a unit.
+    const EARLIEST: Timestamp = Timestamp::from_secs(1_262_304_000);
+    /// A clock may be wrong, and an event is not from the future.
+    const MOST_AHEAD: Span = Span::from_days(1);
+
+    /// `None` where it cannot be true.
+    pub(crate) fn credible(self, now: Timestamp) -> Option<Timestamp> {
+        self.0.filter(|at| (Self::EARLIEST..=now.plus(Self::MOST_AHEAD)).contains(at))
+    }
+
     /// Numbers above this are milliseconds: as seconds they would lie beyond the year 5000.
     const LEAST_MILLIS: i64 = 100_000_000_000;
     /// The last millisecond of the year 9999, beyond which no text form exists.
@@ -330,6 +340,34 @@ impl<'de> Deserialize<'de> for Scalar {
         }
         deserializer.deserialize_any(ScalarVisitor)
     }
+}
+
+impl Scalar {
+    /// A boolean, also as text or as a number: `None` where it is none of these.
+    pub(crate) fn truth(&self) -> Option<bool> {
+        match self.0.as_ref()? {
+            Value::Bool(truth) => Some(*truth),
+            Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
+                "true" | "1" => Some(true),
+                "false" | "0" => Some(false),
+                _ => None,
+            },
+            Value::Number(number) => match number.as_f64() {
+                Some(1.0) => Some(true),
+                Some(0.0) => Some(false),
+                Some(_) | None => None,
+            },
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+}
+
+/// What programs write in place of an id that they do not have. Everybody without one would become one person.
+const NO_IDS: [&str; 6] = ["null", "undefined", "none", "nil", "nan", "[object object]"];
+
+/// The id, unless it stands for having none.
+pub(crate) fn real(id: Option<&str>) -> Option<&str> {
+    id.map(str::trim).filter(|id| !NO_IDS.iter().any(|none| id.eq_ignore_ascii_case(none)))
 }
 
 /// A name that stands there as text, or in an object under `category` or `name`.

@@ -10,10 +10,13 @@
 pub mod breaker;
 #[cfg(any(feature = "customerio-in", feature = "customerio-out"))]
 pub mod customerio;
-#[cfg(any(feature = "customerio-in", feature = "intercom-in", feature = "intercom-out"))]
+#[cfg(any(feature = "customerio-in", feature = "intercom-in", feature = "intercom-out", feature = "segment-in"))]
+#[cfg_attr(not(any(feature = "intercom-in", feature = "intercom-out", feature = "customerio-in")), allow(dead_code))]
 mod cut;
 #[cfg(feature = "http")]
 mod door;
+#[cfg(any(feature = "customerio-in", feature = "intercom-in", feature = "segment-in"))]
+mod half_characters;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(any(feature = "intercom-in", feature = "intercom-out"))]
@@ -24,5 +27,7 @@ pub mod intercom;
 mod lenient;
 #[cfg(feature = "http")]
 pub mod limit;
+#[cfg(any(feature = "customerio-in", feature = "segment-in"))]
+mod preferences;
 #[cfg(feature = "segment-in")]
 pub mod segment;

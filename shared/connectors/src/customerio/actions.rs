@@ -20,7 +20,7 @@ const UNNAMED: &str = "conversion";
 
 /// What a body says has happened.
 #[derive(Clone, Copy)]
-enum Says {
+pub(super) enum Says {
     Created,
     Changed,
     Entered,
@@ -31,7 +31,7 @@ enum Says {
 }
 
 impl Says {
-    fn of(word: &str) -> Option<Self> {
+    pub(super) fn of(word: &str) -> Option<Self> {
         Some(match word {
             "person.created" => Self::Created,
             "attributes.changed" => Self::Changed,

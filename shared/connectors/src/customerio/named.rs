@@ -1,15 +1,10 @@
 //! What both kinds of webhook have in common: who is meant, when it was, and under which id it goes.
 
 use super::wire::Ids;
-use crate::lenient::Text;
+use crate::lenient::{Text, Time, real};
 use trefoil_domain::event::{Event, IdKind, Identifier, Kind, Source, Workspace, event_id};
 use trefoil_domain::id::EventId;
-use trefoil_domain::time::{Span, Timestamp};
-
-/// Before Customer.io was there. What claims to be older is a mistake in a template or a unit.
-const EARLIEST: Timestamp = Timestamp::from_secs(1_262_304_000);
-/// A clock may be wrong, and an event is not from the future.
-const MOST_AHEAD: Span = Span::from_days(1);
+use trefoil_domain::time::Timestamp;
 
 /// Why an authentic webhook cannot be used: a stable word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +50,7 @@ impl Delivery<'_> {
 
     /// `None` where it cannot be true.
     pub(super) fn credible(&self, at: Option<Timestamp>) -> Option<Timestamp> {
-        at.filter(|at| (EARLIEST..=self.now.plus(MOST_AHEAD)).contains(at))
+        Time(at).credible(self.now)
     }
 }
 
@@ -65,11 +60,11 @@ pub(super) fn identifiers(ids: Option<&Ids<'_>>, customer_id: &Text<'_>, address
     let cio_id = ids.and_then(|ids| ids.cio_id.0.as_ref()?.as_str()).and_then(|text| of(IdKind::CioId, Some(text)));
     // Whatever else stands there is a template that was not rendered.
     let cio_id = cio_id.filter(|id| !id.value.is_empty() && id.value.bytes().all(|b| b.is_ascii_hexdigit()));
-    let user_id = of(IdKind::UserId, ids.and_then(|ids| ids.id.get()));
+    let user_id = of(IdKind::UserId, real(ids.and_then(|ids| ids.id.get())));
     let email = of(IdKind::Email, ids.and_then(|ids| ids.email.get())).or_else(|| of(IdKind::Email, address.get()));
     let named: Vec<Identifier> = [cio_id, user_id].into_iter().flatten().collect();
     // Deprecated, and only worth something where the newer field names nobody.
-    let named = if named.is_empty() { of(IdKind::UserId, customer_id.get()).into_iter().collect() } else { named };
+    let named = if named.is_empty() { of(IdKind::UserId, real(customer_id.get())).into_iter().collect() } else { named };
     named.into_iter().chain(email).collect()
 }
 
@@ -95,6 +90,10 @@ mod tests {
         assert_eq!(ids(r#"{"customer_id":42,"identifiers":null}"#), [of(IdKind::UserId, "42")]);
         assert_eq!(ids(r#"{"identifiers":{"id":"","email":null,"cio_id":"cio_0a"}}"#), [of(IdKind::CioId, "0a")]);
         assert_eq!(ids(r#"{"email_address":"jo@example.com"}"#), [of(IdKind::Email, "jo@example.com")]);
+        assert_eq!(
+            ids(r#"{"customer_id":"null","identifiers":{"id":"undefined","email":"jo@example.com"}}"#),
+            [of(IdKind::Email, "jo@example.com")]
+        );
         assert_eq!(ids(r#"{"customer_id":"","identifiers":{"id":null,"email":"","cio_id":" "}}"#), []);
     }
 

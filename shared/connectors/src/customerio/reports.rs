@@ -4,24 +4,20 @@
 //! <https://docs.customer.io/integrations/api/webhooks>
 
 use super::named::{Delivery, No, identifiers};
-use super::wire::{Data, Head, Preferences, Report, truth};
+use super::wire::{Data, Head, Report};
 use crate::cut::cut;
-use crate::lenient::{Object, Scalar, Text};
-use serde_json::value::RawValue;
-use trefoil_domain::event::{
-    Attributes, Channel, Choice, ConsentChange, Event, Kind, MessageReport, Metric, Parent, ParentKind, Topic, Value,
-};
+use crate::lenient::{Object, Text};
+use crate::preferences::preferences;
+use trefoil_domain::event::{Attributes, Channel, Choice, ConsentChange, Event, Kind, MessageReport, Metric, Parent, ParentKind, Value};
 
-/// No subscription centre has as many.
-const MOST_TOPICS: usize = 200;
 const LONGEST_UNKNOWN_CHARS: usize = 100;
 
 /// What a pair of object type and metric is about.
 enum About {
     /// All that the person gets.
     Everything(Choice),
-    /// Single topics.
-    Topics,
+    /// Single topics or channels.
+    Preferences,
     Message {
         channel: Channel,
         metric: Metric,
@@ -43,7 +39,11 @@ pub(super) fn report(delivery: &Delivery<'_>, head: &Head<'_>, body: &[u8]) -> R
     let event = |part, kind| delivery.event(["report", part], at, &ids, kind);
     match about {
         About::Everything(choice) => Ok(vec![event("", Kind::ConsentChanged(vec![ConsentChange { channel: None, topic: None, choice }]))]),
-        About::Topics => Ok(vec![event("", Kind::ConsentChanged(topics(data.content)?))]),
+        About::Preferences => {
+            // Without body content the vendor tells that they have changed, and not which.
+            let changes = preferences(data.content).map_err(No::Unusable)?.ok_or(No::Ignored("preferences_without_content"))?;
+            Ok(vec![event("", Kind::ConsentChanged(changes))])
+        }
         About::Message { channel, metric, unknown } => {
             let mut events = vec![event("", Kind::Message(message(channel, metric, unknown, &data)))];
             events.extend(opt_out(channel, metric).map(|change| event("consent", Kind::ConsentChanged(vec![change]))));
@@ -61,7 +61,7 @@ fn about(head: &Head<'_>, data: &Data<'_>) -> Result<About, No> {
         "subscribed" => About::Everything(Choice::In),
         "unsubscribed" if of_the_person => About::Everything(Choice::Out),
         // The second is its name in the settings of the webhook.
-        "cio_subscription_preferences_changed" | "subscription_preferences_changed" => About::Topics,
+        "cio_subscription_preferences_changed" | "subscription_preferences_changed" => About::Preferences,
         _ => {
             let channel = Channel::KNOWN.into_iter().find(|channel| channel.as_str() == object);
             let metric = Metric::KNOWN.into_iter().find(|metric| metric.as_str() == said);
@@ -101,14 +101,13 @@ fn opt_out(channel: Channel, metric: Metric) -> Option<ConsentChange> {
 
 fn message(channel: Channel, metric: Metric, unknown: Option<String>, data: &Data<'_>) -> MessageReport {
     let text = |text: &Text<'_>| text.get().map(|text| cut(text.to_owned()));
-    let is = |flag: &Scalar| truth(flag) == Some(true);
     let recipients = || data.recipients.iter();
     MessageReport {
         channel,
         metric,
         unknown,
         // That a proxy fetched an image says nothing: it does so when a human looks as well.
-        machine: is(&data.machine) || is(&data.prefetched) || is(&data.synthetic),
+        machine: [&data.machine, &data.prefetched, &data.synthetic].into_iter().any(|flag| flag.truth() == Some(true)),
         delivery_id: text(&data.delivery_id),
         parent: parent(data),
         subject: text(&data.subject),
@@ -145,30 +144,6 @@ fn attributes(data: &Data<'_>) -> Attributes {
     ];
     let flags = [("proxied", &data.proxied), ("prefetched", &data.prefetched), ("synthetic", &data.synthetic)];
     let texts = texts.into_iter().filter_map(|(name, text)| Some((name, Value::String(cut(text.get()?.to_owned())))));
-    let flags = flags.into_iter().filter_map(|(name, flag)| Some((name, Value::Bool(truth(flag)?))));
+    let flags = flags.into_iter().filter_map(|(name, flag)| Some((name, Value::Bool(flag.truth()?))));
     texts.chain(flags).map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// Without body content the vendor tells that preferences have changed, and not which.
-fn topics(content: Option<&RawValue>) -> Result<Vec<ConsentChange>, No> {
-    let content = content.map(RawValue::get).filter(|content| !matches!(*content, "null" | "\"\""));
-    let content = content.ok_or(No::Ignored("preferences_without_content"))?;
-    let unreadable = |_| No::Unusable("unreadable_preferences");
-    let preferences: Object<Preferences> = match serde_json::from_str::<Text<'_>>(content).map_err(unreadable)?.get() {
-        Some(text) => serde_json::from_str(text).map_err(unreadable)?,
-        // An object, for once not packed into text.
-        None => serde_json::from_str(content).map_err(unreadable)?,
-    };
-    let topics = preferences.0.ok_or(No::Unusable("unreadable_preferences"))?.topics.0;
-    if topics.len() > MOST_TOPICS {
-        return Err(No::Unusable("over_200_topics"));
-    }
-    let changes: Vec<ConsentChange> = topics
-        .into_iter()
-        .filter_map(|(id, value)| {
-            let choice = if truth(&Scalar(Some(value)))? { Choice::In } else { Choice::Out };
-            Some(ConsentChange { channel: None, topic: Some(Topic { id: cut(id), name: None }), choice })
-        })
-        .collect();
-    if changes.is_empty() { Err(No::Ignored("preferences_without_topics")) } else { Ok(changes) }
 }

@@ -3,11 +3,12 @@
 //!
 //! <https://docs.customer.io/integrations/api/webhooks> and <https://docs.customer.io/journeys/webhooks-action>
 
-use super::actions::{SCHEMAS, action, unreadable};
+use super::actions::{SCHEMAS, Says, action, unreadable};
 use super::named::{Delivery, No};
 use super::reports::report;
 use super::verify::{SecretsError, Verifier};
 use super::wire::Head;
+use crate::half_characters::without_half_characters;
 use crate::lenient::Object;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
@@ -44,7 +45,13 @@ impl CustomerioWebhooks {
     /// The signature is missing or wrong; nothing of the body has been looked at.
     pub fn receive(&self, timestamp: Option<&str>, signature: Option<&str>, body: &[u8], now: Timestamp) -> Result<Received, Unauthorized> {
         let sent_at = self.verifier.verify(timestamp, signature, body, now)?;
-        Ok(match self.read(sent_at, body, now) {
+        let mut read = self.read(sent_at, body, now);
+        if matches!(read, Err(No::Unusable(_) | No::Refused(_)))
+            && let Some(mended) = without_half_characters(body)
+        {
+            read = self.read(sent_at, mended.as_bytes(), now);
+        }
+        Ok(match read {
             Ok(events) => Received::Events(events),
             Err(No::Ignored(word)) => Received::Ignored(word.to_owned()),
             Err(No::Unusable(reason)) => Received::Unusable { reason: reason.to_owned(), about: about(body) },
@@ -68,7 +75,11 @@ impl CustomerioWebhooks {
         };
         let delivery = Delivery { workspace: &self.workspace, id, sent_at, now };
         // Only a webhook action may be refused, so whatever could be a reporting webhook is taken for one.
-        let is_action = head.schema.get().is_some_and(|schema| schema.starts_with(SCHEMAS) || head.metric.get().is_none());
+        let is_report = [&head.object_type, &head.object_type_type, &head.metric].into_iter().any(|text| text.get().is_some());
+        let is_action = match head.schema.get() {
+            Some(schema) => schema.starts_with(SCHEMAS) || head.metric.get().is_none(),
+            None => !is_report && head.kind.get().and_then(Says::of).is_some(),
+        };
         if is_action { action(&delivery, &head, body) } else { report(&delivery, &head, body) }
     }
 }

@@ -6,7 +6,6 @@
 use crate::lenient::{Flat, List, Object, Scalar, Text, Time};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use trefoil_domain::event::Value;
 
 /// What tells the two kinds of webhook apart, and names this one.
 #[derive(Default, Deserialize)]
@@ -117,13 +116,6 @@ pub(super) struct Ids<'a> {
     pub(super) cio_id: Scalar,
 }
 
-/// What a preference change says.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Preferences {
-    pub(super) topics: Flat,
-}
-
 /// A webhook action made after our own contract `cio-sync/1`, see `docs/customerio.md`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -176,22 +168,4 @@ pub(super) struct Conversion<'a> {
     pub(super) value: Scalar,
     #[serde(borrow)]
     pub(super) currency: Text<'a>,
-}
-
-/// A boolean, also as text or as a number: `None` where it is none of these.
-pub(super) fn truth(value: &Scalar) -> Option<bool> {
-    match value.0.as_ref()? {
-        Value::Bool(truth) => Some(*truth),
-        Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
-            "true" | "1" => Some(true),
-            "false" | "0" => Some(false),
-            _ => None,
-        },
-        Value::Number(number) => match number.as_i64() {
-            Some(1) => Some(true),
-            Some(0) => Some(false),
-            Some(_) | None => None,
-        },
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
 }

@@ -8,7 +8,7 @@ use super::normalize::{LONGEST_NAME_CHARS, Unusable, read};
 use super::topic::{About, Asks};
 use super::webhooks::Notification;
 use super::wire::{self, BesideContact, Contact, DataEvent, OldUser, SubscriptionType};
-use crate::cut::shortened;
+use crate::cut::{LONGEST_NAME_BYTES, shortened};
 use crate::lenient::{Flat, List, Object, Scalar, Text};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
@@ -21,6 +21,8 @@ use trefoil_domain::time::Timestamp;
 const MOST_SUBSCRIPTION_TYPES: usize = 100;
 /// Intercom itself keeps ten.
 const MOST_METADATA: usize = 50;
+/// Money and links have two.
+const MOST_FIELDS: usize = 10;
 
 pub(super) fn people(notification: &Notification<'_>, about: About, item: &RawValue) -> Result<Event, Unusable> {
     let beside: BesideContact<'_> = match about {
@@ -114,8 +116,8 @@ pub(super) fn consent(notification: &Notification<'_>, asks: Asks, item: &RawVal
                 Some(true) => Some(Choice::Out),
                 // It was about these alone.
                 Some(false) | None if !types.is_empty() => None,
-                Some(false) => Some(Choice::In),
-                None => Some(choice),
+                // Where flag and topic disagree, whichever says no.
+                Some(false) | None => Some(choice),
             };
             all.map(|all| whole_channel(Channel::Email, all)).into_iter().chain(types).collect()
         }
@@ -183,7 +185,7 @@ pub(super) fn behaviour(notification: &Notification<'_>, item: &RawValue) -> Res
         [intercom_id.clone(), id(IdKind::UserId, user_id), id(IdKind::Email, told.email.get())].into_iter().flatten().collect();
     let first = ids.first().ok_or(Unusable("no_contact_id"))?.value.clone();
     let mut attributes = Attributes::new();
-    for (key, raw) in metadata.into_iter().take(MOST_METADATA) {
+    for (key, raw) in metadata.into_iter().filter(|(key, _)| key.len() <= LONGEST_NAME_BYTES).take(MOST_METADATA) {
         attributes.extend(metadatum(raw)?.map(|value| (key, value)));
     }
     Ok(Some(Event {
@@ -207,8 +209,8 @@ fn metadatum(raw: &RawValue) -> Result<Option<Value>, Unusable> {
         return Ok(Some(shortened(&bare)));
     }
     let Object(fields) = serde_json::from_str::<Object<Flat>>(raw.get()).map_err(unreadable)?;
-    let fields = fields.map(|fields| fields.0.into_iter().map(|(key, value)| (key, shortened(&value))).collect());
-    Ok(fields.map(Value::Object))
+    let fields = fields.map(|Flat(fields)| fields.into_iter().filter(|(key, _)| key.len() <= LONGEST_NAME_BYTES).take(MOST_FIELDS));
+    Ok(fields.map(|fields| Value::Object(fields.map(|(key, value)| (key, shortened(&value))).collect())))
 }
 
 fn is_uuid(text: &str) -> bool {

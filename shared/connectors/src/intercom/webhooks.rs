@@ -9,6 +9,7 @@ use super::people::{behaviour, consent, people};
 use super::topic::Topic;
 use super::verify::{SecretsError, Verifier};
 use super::wire::Envelope;
+use crate::half_characters::without_half_characters;
 use crate::lenient::Object;
 use secrecy::SecretString;
 use trefoil_domain::event::{Event, Workspace};
@@ -43,7 +44,11 @@ impl IntercomWebhooks {
     /// The signature is missing or wrong; nothing of the body has been looked at.
     pub fn receive(&self, signature: Option<&str>, body: &[u8], now: Timestamp) -> Result<Received, Unauthorized> {
         self.verifier.verify(signature, body)?;
-        Ok(self.read(body, now).unwrap_or_else(|Unusable(reason)| Received::Unusable { reason: reason.to_owned(), about: about(body) }))
+        let read = self.read(body, now).or_else(|unusable| match without_half_characters(body) {
+            Some(mended) => self.read(mended.as_bytes(), now),
+            None => Err(unusable),
+        });
+        Ok(read.unwrap_or_else(|Unusable(reason)| Received::Unusable { reason: reason.to_owned(), about: about(body) }))
     }
 
     fn read(&self, body: &[u8], now: Timestamp) -> Result<Received, Unusable> {

@@ -3,7 +3,7 @@
 //!
 //! <https://segment.com/docs/engage/using-engage-data/>
 
-use super::wire::{Personas, value_at};
+use super::wire::{Personas, Unreadable, value_at};
 use serde_json::value::RawValue;
 use trefoil_domain::event::{Attributes, Kind, List, ListKind, Value};
 
@@ -12,7 +12,7 @@ const JOURNEY_KEY: &str = "j_o_";
 
 pub(super) struct Computed<'a> {
     /// Chosen by the customer.
-    pub(super) key: &'a str,
+    key: &'a str,
     id: &'a str,
     value: What<'a>,
 }
@@ -25,12 +25,14 @@ enum What<'a> {
 impl<'a> Computed<'a> {
     /// `values`: the traits of an identify call, the properties of a track call. `None`: the call says no more than it says
     /// by itself.
-    pub(super) fn of(personas: Option<&'a Personas<'a>>, values: Option<&'a RawValue>) -> Option<Self> {
-        let personas = personas?;
-        let class = personas.computation_class.get()?;
-        let key = personas.computation_key.get()?;
+    ///
+    /// # Errors
+    /// The values cannot be read.
+    pub(super) fn of(personas: Option<&'a Personas<'a>>, values: Option<&'a RawValue>) -> Result<Option<Self>, Unreadable> {
+        let Some(personas) = personas else { return Ok(None) };
+        let (Some(class), Some(key)) = (personas.computation_class.get(), personas.computation_key.get()) else { return Ok(None) };
         let id = personas.computation_id.get().unwrap_or(key);
-        let found = value_at(values, key);
+        let found = value_at(values, key)?;
         let value = match (class, found) {
             ("audience" | "journey_step", Some(found)) => {
                 let of_journey = class == "journey_step" || key.starts_with(JOURNEY_KEY);
@@ -48,7 +50,7 @@ impl<'a> Computed<'a> {
         if value.is_none() {
             tracing::debug!(class, "a message of Engage without a value under its key; taken as an ordinary call");
         }
-        Some(Self { key, id, value: value? })
+        Ok(value.map(|value| Self { key, id, value }))
     }
 
     /// `None`: the value cannot be read.
@@ -59,6 +61,14 @@ impl<'a> Computed<'a> {
             What::Member { kind, is_in: false } => Kind::ListLeft(list(kind)),
             What::Trait(raw) => Kind::TraitComputed { name: self.key.to_owned(), value: serde_json::from_str::<Value>(raw.get()).ok()? },
         })
+    }
+
+    /// What a route may call it. A trait has no name but its key.
+    pub(super) fn names(&self) -> Vec<&'a str> {
+        match self.value {
+            What::Member { .. } => vec![self.key, self.id],
+            What::Trait(_) => vec![self.key],
+        }
     }
 
     pub(super) fn what(&self) -> trefoil_domain::config::What {

@@ -4,10 +4,11 @@
 //! colleague's. <https://segment.com/docs/connections/spec/common/#identities>
 
 use super::wire::{Call, Context, ExternalId, Who};
+use crate::lenient::real;
 use trefoil_domain::event::{IdKind, Identifier};
 
-/// What programs write in place of an id that they do not have. Everybody without one would become one person.
-const NO_IDS: [&str; 6] = ["null", "undefined", "none", "nil", "nan", "[object object]"];
+/// Ids of other tools that are used. Nobody has more.
+const MOST_EXTERNAL_IDS: usize = 5;
 
 /// An Intercom id.
 const INTERCOM_ID_DIGITS: usize = 24;
@@ -19,14 +20,18 @@ pub(super) fn identifiers(call: &Call<'_>, context: &Context<'_>, traits: Option
     let told = [traits, context.traits.0.as_ref()];
     let told = || told.iter().flatten();
     let user_id = real(call.user_id.get());
-    let mut ids: Vec<Identifier> = context.external_ids.iter().filter_map(external).collect();
+    let mut ids: Vec<Identifier> = context.external_ids.iter().filter_map(external).take(MOST_EXTERNAL_IDS).collect();
     // Declared strongest first, and a source's own ids come before all others.
     ids.sort_by_key(|id| id.kind);
     ids.extend(user_id.and_then(|id| Identifier::new(IdKind::UserId, id)));
     ids.extend(told().find_map(|who| Identifier::new(IdKind::Email, who.email.get()?)));
     ids.extend(user_id.filter(|id| is_address(id)).and_then(|id| Identifier::new(IdKind::Email, id)));
+    // Customer.io's own source of Segment puts the address of a person without an id there.
+    let (address, anonymous_id) =
+        real(call.anonymous_id.get()).map_or((None, None), |id| if is_address(id) { (Some(id), None) } else { (None, Some(id)) });
+    ids.extend(address.and_then(|id| Identifier::new(IdKind::Email, id)));
     ids.extend(told().find_map(|who| Identifier::new(IdKind::Phone, who.phone.get()?)));
-    ids.extend(real(call.anonymous_id.get()).and_then(|id| Identifier::new(IdKind::AnonymousId, id)));
+    ids.extend(anonymous_id.and_then(|id| Identifier::new(IdKind::AnonymousId, id)));
     let mut seen: Vec<Identifier> = Vec::with_capacity(ids.len());
     for id in ids {
         if !seen.contains(&id) {
@@ -34,11 +39,6 @@ pub(super) fn identifiers(call: &Call<'_>, context: &Context<'_>, traits: Option
         }
     }
     seen
-}
-
-/// The id, unless it stands for having none.
-pub(super) fn real(id: Option<&str>) -> Option<&str> {
-    id.map(str::trim).filter(|id| !NO_IDS.iter().any(|none| id.eq_ignore_ascii_case(none)))
 }
 
 /// One that another tool has for the person, under a name that the customer's space gives it.
@@ -118,15 +118,23 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_not_read_out_of_other_ids() {
+    fn an_address_is_read_out_of_other_ids_only_where_it_is_one() {
         for (call, expected) in [
-            (r#"{"anonymousId":"ann@example.com"}"#, vec![one(IdKind::AnonymousId, "ann@example.com")]),
+            (r#"{"anonymousId":"Ann@example.com"}"#, vec![one(IdKind::Email, "ann@example.com")]),
+            (r#"{"anonymousId":"ann@localhost"}"#, vec![one(IdKind::AnonymousId, "ann@localhost")]),
             (r#"{"userId":"@ann"}"#, vec![one(IdKind::UserId, "@ann")]),
             (r#"{"userId":"a b@example.com"}"#, vec![one(IdKind::UserId, "a b@example.com")]),
             (r#"{"userId":"ann@localhost"}"#, vec![one(IdKind::UserId, "ann@localhost")]),
         ] {
             assert_eq!(ids(call, "{}", "{}"), expected, "{call}");
         }
+    }
+
+    #[test]
+    fn of_the_ids_of_other_tools_five_are_used() {
+        let many: Vec<_> =
+            (0..9).map(|n| serde_json::json!({"id": format!("d9c10600000{n}"), "type": "cio_id", "collection": "users"})).collect();
+        assert_eq!(ids("{}", &serde_json::json!({"externalIds": many}).to_string(), "{}").len(), MOST_EXTERNAL_IDS);
     }
 
     #[test]

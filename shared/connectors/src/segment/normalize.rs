@@ -3,10 +3,11 @@
 
 use super::computed::Computed;
 use super::consent::{Says, of_trait};
-use super::identity::{identifiers, real};
+use super::identity::identifiers;
 use super::traits::canonical;
-use super::wire::{Call, Context, PageNames, Who, object, unwrapped};
-use crate::lenient::Object;
+use super::wire::{Call, Context, PageNames, Unreadable, Who, object, unwrapped};
+use crate::half_characters::without_half_characters;
+use crate::lenient::{Object, real};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -15,14 +16,11 @@ use trefoil_domain::event::{
     Attributes, Behaviour, Company, ConsentChange, Event, IdKind, Identifier, Kind, Merged, Profile, Source, Value, Workspace, event_id,
 };
 use trefoil_domain::ports::{Several, UnusablePart};
-use trefoil_domain::time::{Span, Timestamp};
+use trefoil_domain::time::Timestamp;
 use trefoil_domain::wanted::Wanted;
 
 /// Segment takes no larger message than 32 KB. What is much larger would not fit a queue once it is an event.
 const MOST_BYTES: usize = 128 * 1024;
-
-/// Clocks of devices are corrected by Segment, and still some are wrong.
-const MOST_AHEAD: Span = Span::from_days(1);
 
 /// Reads the messages of one source.
 #[derive(Debug)]
@@ -44,12 +42,15 @@ enum Left {
 /// No route takes it, and it says nothing of who somebody is or agreed to.
 const NOT_WANTED: Left = Left::Dropped("not_wanted");
 
+const UNREADABLE_TRAITS: Left = Left::Unusable("unreadable_traits");
+const UNREADABLE_PROPERTIES: Left = Left::Unusable("unreadable_properties");
+
 impl Reader {
     pub(super) fn read(&self, raw: &RawValue, now: Timestamp, into: &mut Several) {
         let message = unwrapped(raw);
         let mut read = self.events(message, now);
         if matches!(read, Err(Left::Unusable(_)))
-            && let Some(mended) = without_half_characters(message.get())
+            && let Some(mended) = without_half_characters(message.get().as_bytes()).and_then(|json| RawValue::from_string(json).ok())
         {
             read = self.events(&mended, now);
         }
@@ -92,8 +93,12 @@ impl Reader {
         }
     }
 
+    fn trigger(&self, what: What) -> Trigger {
+        Trigger { source: self.source, what }
+    }
+
     fn takes(&self, what: What, name: Option<&str>) -> bool {
-        self.wanted.takes(Trigger { source: self.source, what }, name)
+        self.wanted.takes(self.trigger(what), name)
     }
 }
 
@@ -107,17 +112,17 @@ struct Message<'a> {
 
 impl Message<'_> {
     fn identify(&self) -> Result<Vec<Event>, Left> {
-        let traits: Who<'_> = object(self.call.traits).unwrap_or_default();
+        let traits: Who<'_> = object(self.call.traits).map_err(|Unreadable| UNREADABLE_TRAITS)?.unwrap_or_default();
         let ids = self.ids(Some(&traits));
         let consent: Vec<ConsentChange> = of_trait(&traits.unsubscribed).into_iter().collect();
         let mut kinds = Vec::new();
-        let computed = self.computed(self.call.traits)?;
+        let computed = self.computed(self.call.traits, UNREADABLE_TRAITS)?;
         let is_computed = computed.is_some();
         kinds.extend(computed);
         // Two names for one person are worth knowing whoever asks. A membership that somebody takes carries them as well.
         let tells_who = !is_computed && (ids.len() >= 2 || self.reader.takes(What::PersonUpdated, None));
         if tells_who || !consent.is_empty() {
-            let attributes = canonical(attributes(self.call.traits, "unreadable_traits")?);
+            let attributes = canonical(attributes(self.call.traits, UNREADABLE_TRAITS)?);
             kinds.push(Kind::PersonUpdated(Profile { attributes, whole: false, consent }));
         }
         self.all(ids, kinds)
@@ -126,14 +131,14 @@ impl Message<'_> {
     fn track(&self) -> Result<Vec<Event>, Left> {
         let name = self.call.event.get().ok_or(Left::Unusable("no_event_name"))?;
         let mut kinds = Vec::new();
-        let consent = Says::of(name, self.reader.source).map(|says| says.changes(self.call.properties)).unwrap_or_default();
+        let consent = self.consent(name)?;
         if !consent.is_empty() {
             kinds.push(Kind::ConsentChanged(consent));
         }
-        if let Some(computed) = self.computed(self.call.properties)? {
+        if let Some(computed) = self.computed(self.call.properties, UNREADABLE_PROPERTIES)? {
             kinds.push(computed);
         } else if self.reader.takes(What::EventTracked, Some(name)) {
-            let attributes = attributes(self.call.properties, "unreadable_properties")?;
+            let attributes = attributes(self.call.properties, UNREADABLE_PROPERTIES)?;
             kinds.push(Kind::Tracked(Behaviour { name: name.to_owned(), attributes }));
         }
         if kinds.is_empty() {
@@ -142,18 +147,27 @@ impl Message<'_> {
         self.all(self.ids(None), kinds)
     }
 
+    /// What Engage sends goes by names that everybody can choose, and says nothing of consent.
+    fn consent(&self, name: &str) -> Result<Vec<ConsentChange>, Left> {
+        let of_engage = self.context.personas.0.as_ref().is_some_and(|personas| personas.computation_class.get().is_some());
+        match Says::of(name, self.reader.source).filter(|_| !of_engage) {
+            Some(says) => says.changes(self.call.properties).map_err(Left::Unusable),
+            None => Ok(Vec::new()),
+        }
+    }
+
     fn viewed(&self, what: What, kind: fn(Behaviour) -> Kind) -> Result<Vec<Event>, Left> {
         // Without a route for any, the name need not be looked for.
         if !self.reader.takes(what, None) {
             return Err(NOT_WANTED);
         }
-        let names: PageNames<'_> = object(self.call.properties).unwrap_or_default();
+        let names: PageNames<'_> = object(self.call.properties).map_err(|Unreadable| UNREADABLE_PROPERTIES)?.unwrap_or_default();
         let told = [&self.call.name, &names.name, &names.title, &names.path];
         let name = told.into_iter().find_map(|text| text.get()).unwrap_or("unnamed");
         if !self.reader.takes(what, Some(name)) {
             return Err(NOT_WANTED);
         }
-        let mut attributes = attributes(self.call.properties, "unreadable_properties")?;
+        let mut attributes = attributes(self.call.properties, UNREADABLE_PROPERTIES)?;
         if let Some(category) = self.call.category.get() {
             attributes.entry("category".to_owned()).or_insert_with(|| Value::String(category.to_owned()));
         }
@@ -168,7 +182,7 @@ impl Message<'_> {
         if !self.reader.takes(what, None) {
             return Err(NOT_WANTED);
         }
-        let attributes = canonical(attributes(self.call.traits, "unreadable_traits")?);
+        let attributes = canonical(attributes(self.call.traits, UNREADABLE_TRAITS)?);
         let company = Company { id: id.to_owned(), own_id: None, attributes };
         let kind = if ids.is_empty() { Kind::CompanyUpdated(company) } else { Kind::CompanyJoined(company) };
         Ok(vec![self.event(ids, kind)])
@@ -193,9 +207,10 @@ impl Message<'_> {
     }
 
     /// What Segment worked out by itself, if a route takes that. If none does, the call is as good as any other.
-    fn computed(&self, values: Option<&RawValue>) -> Result<Option<Kind>, Left> {
-        let Some(computed) = Computed::of(self.context.personas.0.as_ref(), values) else { return Ok(None) };
-        if !self.reader.takes(computed.what(), Some(computed.key)) {
+    fn computed(&self, values: Option<&RawValue>, otherwise: Left) -> Result<Option<Kind>, Left> {
+        let computed = Computed::of(self.context.personas.0.as_ref(), values).map_err(|Unreadable| otherwise)?;
+        let Some(computed) = computed else { return Ok(None) };
+        if !self.reader.wanted.takes_any(self.reader.trigger(computed.what()), &computed.names()) {
             return Ok(None);
         }
         computed.kind().map(Some).ok_or(Left::Unusable("unreadable_value"))
@@ -240,74 +255,19 @@ impl Message<'_> {
     }
 
     fn occurred_at(&self) -> Timestamp {
-        let latest = self.now.plus(MOST_AHEAD);
         let told = [self.call.timestamp, self.call.original_timestamp, self.call.received_at];
-        told.into_iter().filter_map(|time| time.0).find(|time| *time <= latest).unwrap_or(self.now)
+        told.into_iter().find_map(|time| time.credible(self.now)).unwrap_or(self.now)
     }
 }
 
-fn attributes(raw: Option<&RawValue>, otherwise: &'static str) -> Result<Attributes, Left> {
-    let Some(raw) = raw else { return Ok(Attributes::new()) };
-    let read: Object<Attributes> = serde_json::from_str(raw.get()).map_err(|_| Left::Unusable(otherwise))?;
-    Ok(read.0.unwrap_or_default())
+fn attributes(raw: Option<&RawValue>, otherwise: Left) -> Result<Attributes, Left> {
+    object(raw).map(Option::unwrap_or_default).map_err(|Unreadable| otherwise)
 }
 
 /// Type and id of a message of no use, for whoever looks at it.
 fn about(raw: &RawValue) -> Option<String> {
-    let call: Call<'_> = object(Some(raw))?;
+    let call: Call<'_> = object(Some(raw)).ok()??;
     let said: Vec<&str> = [call.kind.get(), call.message_id.get()].into_iter().flatten().collect();
     // Types and ids are short; what is not is neither.
     (!said.is_empty()).then(|| said.join(" ")).filter(|about| about.len() <= 200)
-}
-
-/// JavaScript cuts text between the two halves of a character, and writes the half that is left as `\ud83d`. No text can
-/// hold that. `None`: there is none.
-fn without_half_characters(json: &str) -> Option<Box<RawValue>> {
-    const REPLACEMENT: &str = "\\ufffd";
-    let unit = |at: usize| {
-        let digits = json.get(at..at + 6)?.strip_prefix("\\u")?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let mut mended = String::new();
-    let mut kept = 0;
-    let mut at = 0;
-    while let Some(found) = json.get(at..).and_then(|rest| rest.find('\\')) {
-        at += found;
-        match unit(at) {
-            Some(0xD800..=0xDBFF) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
-            Some(0xD800..=0xDFFF) => {
-                mended.push_str(json.get(kept..at)?);
-                mended.push_str(REPLACEMENT);
-                at += 6;
-                kept = at;
-            }
-            Some(_) => at += 6,
-            // Another escape: the character after the backslash is no beginning of one.
-            None => at += 2,
-        }
-    }
-    if kept == 0 {
-        return None;
-    }
-    mended.push_str(json.get(kept..)?);
-    RawValue::from_string(mended).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_halves_of_characters_are_replaced() {
-        for (json, expected) in [
-            (r#"{"a":"x\ud83d"}"#, Some(r#"{"a":"x\ufffd"}"#)),
-            (r#"{"a":"\ude00x\uD83D\ud83d\ude00"}"#, Some(r#"{"a":"\ufffdx\ufffd\ud83d\ude00"}"#)),
-            (r#"{"a":"\ud83d\ude00"}"#, None),
-            (r#"{"a":"\\ud83d"}"#, None),
-            (r#"{"a":"\\\ud83d"}"#, Some(r#"{"a":"\\\ufffd"}"#)),
-            (r#"{"a":"é\n😀"}"#, None),
-        ] {
-            assert_eq!(without_half_characters(json).as_deref().map(RawValue::get), expected, "{json}");
-        }
-    }
 }

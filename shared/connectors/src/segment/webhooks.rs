@@ -80,8 +80,9 @@ fn messages(whole: &RawValue) -> Option<Vec<&RawValue>> {
         return serde_json::from_str(whole.get()).ok();
     }
     // The form in which Segment itself takes batches. A message has a type.
-    let batch = value_at(Some(whole), "batch").filter(|batch| list(batch))?;
-    if value_at(Some(whole), "type").is_some() {
+    let at = |key| value_at(Some(whole), key).ok().flatten();
+    let batch = at("batch").filter(|batch| list(batch))?;
+    if at("type").is_some() {
         return None;
     }
     serde_json::from_str(batch.get()).ok()

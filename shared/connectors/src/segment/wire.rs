@@ -183,13 +183,18 @@ pub(super) struct Envelope<'a> {
     pub(super) detail: Option<&'a RawValue>,
 }
 
-/// Reads an object of which only some keys matter; `None` where there is none, or it cannot be read.
-pub(super) fn object<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
-    serde_json::from_str::<Object<T>>(raw?.get()).ok()?.0
+/// It cannot be read, though it stands there: half a character, or one key twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unreadable;
+
+/// Reads an object of which only some keys matter; `None` where there is none.
+pub(super) fn object<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Result<Option<T>, Unreadable> {
+    let Some(raw) = raw else { return Ok(None) };
+    serde_json::from_str::<Object<T>>(raw.get()).map(|object| object.0).map_err(|_| Unreadable)
 }
 
-/// The value of one key of an object.
-pub(super) fn value_at<'a>(raw: Option<&'a RawValue>, key: &str) -> Option<&'a RawValue> {
+/// The value of one key of an object; `None` where there is none, or no object.
+pub(super) fn value_at<'a>(raw: Option<&'a RawValue>, key: &str) -> Result<Option<&'a RawValue>, Unreadable> {
     struct At<'k>(&'k str);
     impl<'de> Visitor<'de> for At<'_> {
         type Value = Option<&'de RawValue>;
@@ -208,9 +213,8 @@ pub(super) fn value_at<'a>(raw: Option<&'a RawValue>, key: &str) -> Option<&'a R
             Ok(found)
         }
     }
-    let mut json = serde_json::Deserializer::from_str(raw?.get());
-    // Not an object: there is no such value.
-    json.deserialize_map(At(key)).ok()?
+    let Some(object) = raw.map(RawValue::get).filter(|raw| raw.starts_with('{')) else { return Ok(None) };
+    serde_json::Deserializer::from_str(object).deserialize_map(At(key)).map_err(|_| Unreadable)
 }
 
 /// The message in `{"json": message}`, as extensible webhooks wrap each of a batch; anything else as it is. What is
@@ -220,7 +224,7 @@ pub(super) fn unwrapped(raw: &RawValue) -> &RawValue {
     if !raw.get().contains("\"json\"") {
         return raw;
     }
-    value_at(Some(raw), "json").filter(|inner| inner.get().starts_with('{')).unwrap_or(raw)
+    value_at(Some(raw), "json").ok().flatten().filter(|inner| inner.get().starts_with('{')).unwrap_or(raw)
 }
 
 /// The first message of a batch, and how many there are besides.

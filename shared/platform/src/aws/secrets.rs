@@ -17,9 +17,9 @@ impl Aws {
             return;
         }
         let client = self.secrets();
-        let read = wanted.iter().map(async |(variable, id)| match *variable {
-            variable::INTERCOM_CLIENT_SECRET | variable::CUSTOMERIO_SIGNING_KEYS => current_and_previous(&client, id).await,
-            _ => current(&client, id).await,
+        let read = wanted.iter().map(async |(variable, id)| match variable::SIGNING.contains(variable) {
+            true => current_and_previous(&client, id).await,
+            false => current(&client, id).await,
         });
         let values = join_all(read).await;
         for ((variable, _), value) in wanted.into_iter().zip(values) {

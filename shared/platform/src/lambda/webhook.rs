@@ -6,14 +6,19 @@
 
 use super::{Error, deadline};
 use crate::clock::SystemClock;
+use crate::settings::Environment;
+use crate::telemetry::Chain;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures::FutureExt;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 use trefoil_domain::ports::Clock;
 use trefoil_domain::time::Span;
 
@@ -54,31 +59,63 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(2500);
 /// What is left of the function's own time for the answer to get out.
 const TO_GET_OUT: Span = Span::from_millis(500);
 
-/// Runs `handler` for each request. What it does not answer in time is answered 503, so that the sender comes again.
+/// Starts a function behind a URL. `ready` reads the settings and makes the handler; the handler answers each request. What is
+/// not answered in time, or ends in a panic, is answered 503, so that the sender comes again.
+///
+/// Where `ready` fails the answer is 503 as well, and the next request tries it anew: a process that ends instead is answered
+/// 502 in its place.
 ///
 /// # Errors
 /// The runtime cannot be reached.
-pub async fn run_webhook<F>(handler: F) -> Result<(), Error>
+pub async fn start<R, H>(ready: R) -> Result<(), Error>
 where
-    F: AsyncFn(Request) -> Response,
+    R: AsyncFn(Environment) -> Result<H, Error>,
+    H: AsyncFn(Request) -> Response,
 {
-    let handler = &handler;
-    let service = service_fn(async |event: LambdaEvent<Value>| {
-        let left = deadline(&event.context).minus(TO_GET_OUT).since(SystemClock.now()).millis().max(0).unsigned_abs();
-        let response = match request(event.payload) {
-            Some(request) => in_time(ANSWER_WITHIN.min(Duration::from_millis(left)), handler(request)).await,
-            None => Response::status(400),
+    super::start(async |environment| {
+        let made = OnceCell::new();
+        let (ready, made) = (&ready, &made);
+        let handler = async |environment| {
+            let handler = made.get_or_try_init(async || ready(environment).await).await;
+            handler.inspect_err(|error| {
+                tracing::error!(error = %Chain(error.as_ref()), "the function cannot run; the sender is told to come again");
+            })
         };
-        Ok::<_, Error>(Wire { status_code: response.status, headers: Headers { content_type: "text/plain" }, body: response.body })
-    });
-    lambda_runtime::run(service).await
+        let handler = &handler;
+        // Before the first request: this time is not the sender's.
+        drop(AssertUnwindSafe(handler(environment)).catch_unwind().await);
+        let service = service_fn(async |event: LambdaEvent<Value>| {
+            let left = deadline(&event.context).minus(TO_GET_OUT).since(SystemClock.now()).millis().max(0).unsigned_abs();
+            let answer = async |request| match handler(Environment::of_process()).await {
+                Ok(handler) => handler(request).await,
+                Err(_) => Response::status(503),
+            };
+            let response = match request(event.payload) {
+                Some(request) => in_time(ANSWER_WITHIN.min(Duration::from_millis(left)), answer(request)).await,
+                None => Response::status(400),
+            };
+            Ok::<_, Error>(Wire { status_code: response.status, headers: Headers { content_type: "text/plain" }, body: response.body })
+        });
+        lambda_runtime::run(service).await
+    })
+    .await
 }
 
 async fn in_time(limit: Duration, answer: impl Future<Output = Response>) -> Response {
-    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
-        tracing::error!(limit_ms = limit.as_millis(), "the webhook could not be made durable in time; the sender was told to come again");
-        Response::status(503)
-    })
+    match tokio::time::timeout(limit, AssertUnwindSafe(answer).catch_unwind()).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            tracing::error!("the handler panicked; the sender was told to come again");
+            Response::status(503)
+        }
+        Err(_) => {
+            tracing::error!(
+                limit_ms = limit.as_millis(),
+                "the webhook could not be made durable in time; the sender was told to come again"
+            );
+            Response::status(503)
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -168,6 +205,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_cannot_answer_says_come_again() {
         assert_eq!(in_time(Duration::from_millis(1), std::future::pending()).await, Response::status(503));
+        assert_eq!(in_time(Duration::from_secs(60), async { panic!("on purpose") }).await, Response::status(503));
         assert_eq!(in_time(Duration::from_secs(60), async { Response::status(200) }).await, Response::status(200));
     }
 }

@@ -208,6 +208,14 @@ pub(super) fn segment_webhook(reader: &mut Reader<'_>) -> Option<SegmentWebhook>
     };
     let segment_secrets = secrets(variable::SEGMENT_SHARED_SECRET);
     let pipelines_secrets = secrets(variable::PIPELINES_SHARED_SECRET);
+    // Who signed tells the source. Only what is in use now counts: the one before may have been the same.
+    let in_use = |secrets: &Option<Vec<SecretString>>| secrets.as_ref()?.first().map(|secret| secret.expose_secret().to_owned());
+    if let (Some(segment), Some(pipelines)) = (in_use(&segment_secrets), in_use(&pipelines_secrets))
+        && segment == pipelines
+    {
+        let message = format!("holds the secret of {}; who signed could not be told: choose another", variable::SEGMENT_SHARED_SECRET);
+        return reader.problem(variable::PIPELINES_SHARED_SECRET, message);
+    }
     let name = variable::SEGMENT_BATCH_SIGNATURE;
     let first_of_batch = match reader.optional(name).as_deref() {
         None | Some("full") => Some(false),

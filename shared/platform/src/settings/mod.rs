@@ -117,6 +117,9 @@ pub mod variable {
         SEGMENT_SHARED_SECRET,
         PIPELINES_SHARED_SECRET,
     ];
+
+    /// Those of them with which others sign. While one is being changed, either may have signed.
+    pub const SIGNING: [&str; 4] = [INTERCOM_CLIENT_SECRET, CUSTOMERIO_SIGNING_KEYS, SEGMENT_SHARED_SECRET, PIPELINES_SHARED_SECRET];
 }
 
 /// Looks a variable up.
@@ -137,6 +140,11 @@ impl Environment {
 
     pub fn new(get: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         Self { get: Box::new(get), stored: BTreeMap::new() }
+    }
+
+    /// The function is fed from a queue that EventBridge fills, and takes no webhooks.
+    pub fn is_fed_by_eventbridge(&self) -> bool {
+        self.plain(variable::QUEUE_EVENTBRIDGE).is_some()
     }
 
     /// The secrets that are to be read from Secrets Manager: the variable, and the name or ARN of the secret.

@@ -196,6 +196,17 @@ fn segment_comes_in_by_secret_or_by_queue() {
 }
 
 #[test]
+fn one_secret_for_both_would_not_tell_who_signed() {
+    let with = |ours: &str, theirs: &str| segment(&[(variable::SEGMENT_SHARED_SECRET, ours), (variable::PIPELINES_SHARED_SECRET, theirs)]);
+    let problems = with(SECRET, SECRET).expect_err("the same");
+    assert_eq!(named(&problems), [variable::PIPELINES_SHARED_SECRET]);
+    assert!(!problems.to_string().contains("canary"), "{problems}");
+    let (own, both) = (format!("{SECRET}2"), format!("{SECRET}2,{SECRET}"));
+    assert!(with(SECRET, &own).is_ok());
+    assert!(with(SECRET, &both).is_ok(), "the one before does not count");
+}
+
+#[test]
 fn segments_secrets_may_be_stored_and_serve_needs_none_of_them() {
     let mut variables = INGEST[1..].to_vec();
     variables.push(("TREFOIL_PIPELINES_SHARED_SECRET_SECRET", "trefoil/pipelines"));

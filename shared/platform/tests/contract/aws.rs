@@ -22,7 +22,7 @@ use trefoil_domain::ports::{
 };
 use trefoil_domain::time::Span;
 use trefoil_platform::aws::{Aws, DUE_INDEX, DynamoStore, SqsQueue};
-use trefoil_platform::settings::{AwsSettings, Environment, QueueUrls, TableNames, variable};
+use trefoil_platform::settings::{AwsSettings, Environment, QueueUrls, SegmentWayIn, TableNames, variable};
 
 pub(crate) fn settings(endpoint: &str) -> AwsSettings {
     AwsSettings {
@@ -273,6 +273,17 @@ async fn secrets_are_read_with_the_one_before() {
     let secrets = resolved(ROTATED).await.ingest_intercom().expect("complete").webhook.client_secrets;
     let secrets: Vec<&str> = secrets.iter().map(ExposeSecret::expose_secret).collect();
     assert_eq!(secrets, ["0123456789abcdef-new", "0123456789abcdef-old"]);
+    const SEGMENT: &[(&str, &str)] = &[
+        ("TREFOIL_SEGMENT_SHARED_SECRET_SECRET", "trefoil/intercom"),
+        ("TREFOIL_PIPELINES_SHARED_SECRET_SECRET", "trefoil/pipelines"),
+        (variable::QUEUE_EVENTS, "http://127.0.0.1/events"),
+        (variable::QUEUE_PARKED, "http://127.0.0.1/parked"),
+    ];
+    put("trefoil/pipelines", "0123456789abcdef-new").await;
+    // What both held before does not count, and what is in use now differs.
+    client.put_secret_value().secret_id("trefoil/pipelines").secret_string("0123456789abcdef-own").send().await.expect("changed");
+    let SegmentWayIn::Webhooks(webhook) = resolved(SEGMENT).await.ingest_segment().expect("complete").way_in else { panic!("a queue") };
+    assert_eq!((webhook.segment_secrets.len(), webhook.pipelines_secrets.len()), (2, 2));
     const FRESH: &[(&str, &str)] = &[
         ("TREFOIL_INTERCOM_CLIENT_SECRET_SECRET", "trefoil/fresh"),
         (variable::QUEUE_EVENTS, "http://127.0.0.1/events"),

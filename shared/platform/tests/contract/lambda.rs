@@ -13,10 +13,11 @@ use trefoil_domain::time::Span;
 use trefoil_platform::aws::Aws;
 use trefoil_platform::clock::SystemClock;
 use trefoil_platform::lambda::sqs::run_sqs;
-use trefoil_platform::lambda::webhook::{Response, run_webhook};
+use trefoil_platform::lambda::webhook;
 
 const QUEUE_URL: &str = "TREFOIL_TEST_QUEUE_URL";
 const ENDPOINT: &str = "TREFOIL_TEST_ENDPOINT";
+const NOT_READY: &str = "TREFOIL_TEST_NOT_READY";
 
 /// Not a test: a function, when [`a_batch_is_answered_item_by_item`] starts it; else nothing.
 #[tokio::test]
@@ -34,18 +35,29 @@ async fn function_of_a_queue() {
     run_sqs(&[(QueueName::Events, &url)], &client, &SystemClock, handler).await.expect("the runtime runs");
 }
 
-/// Not a test: a function, when [`a_request_is_answered`] starts it; else nothing.
+/// Not a test: a function, when [`a_request_is_answered`] or [`whoever_is_not_ready_says_come_again`] starts it; else nothing.
 #[tokio::test]
 async fn function_behind_a_url() {
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         return;
     }
-    let greeting = "hello ".to_owned();
-    let handler = async |request: trefoil_platform::lambda::webhook::Request| {
-        let name = String::from_utf8(request.body).expect("text");
-        Response { status: 202, body: format!("{greeting}{name}") }
-    };
-    run_webhook(handler).await.expect("the runtime runs");
+    let attempts = std::cell::Cell::new(0);
+    webhook::start(async |_| {
+        attempts.set(attempts.get() + 1);
+        match std::env::var(NOT_READY).ok().as_deref() {
+            Some("error") if attempts.get() < 3 => return Err("a secret could not be read".into()),
+            Some("panic") if attempts.get() < 3 => panic!("on purpose"),
+            _ => {}
+        }
+        let greeting = "hello ".to_owned();
+        Ok(async move |request: webhook::Request| {
+            let name = String::from_utf8(request.body).expect("text");
+            assert_ne!(name, "panic", "on purpose");
+            webhook::Response { status: 202, body: format!("{greeting}{name}") }
+        })
+    })
+    .await
+    .expect("the runtime runs");
 }
 
 /// A running function, and its invocations: send an event, read what it was answered with.
@@ -181,4 +193,22 @@ async fn a_request_is_answered() {
     assert_eq!(function.invoke(event).await, ("response".to_owned(), answer));
     let (place, answer) = function.invoke(json!({"body": "!", "isBase64Encoded": true})).await;
     assert_eq!((place.as_str(), &answer["statusCode"]), ("response", &json!(400)));
+    // A panic is answered as well, and the function lives on.
+    let (place, answer) = function.invoke(json!({"body": "panic"})).await;
+    assert_eq!((place.as_str(), &answer["statusCode"]), ("response", &json!(503)));
+    assert_eq!(function.invoke(json!({"body": "again"})).await.1["statusCode"], json!(202));
+}
+
+#[tokio::test]
+async fn whoever_is_not_ready_says_come_again() {
+    for why in ["error", "panic"] {
+        let mut function = Function::start("lambda::function_behind_a_url", &[(NOT_READY, why)]).await;
+        // The first attempt is made before there is a request, the second with it.
+        let (place, answer) = function.invoke(json!({"body": "world"})).await;
+        assert_eq!(
+            (place.as_str(), &answer),
+            ("response", &json!({"statusCode": 503, "headers": {"content-type": "text/plain"}, "body": ""}))
+        );
+        assert_eq!(function.invoke(json!({"body": "world"})).await.1["body"], json!("hello world"), "{why}");
+    }
 }

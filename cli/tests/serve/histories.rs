@@ -43,15 +43,6 @@ async fn of_seed_4() {
     the_truth_arrives(4).await;
 }
 
-/// `cargo test -p trefoil --test serve -- --ignored`: some minutes.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes"]
-async fn of_many_seeds() {
-    for seed in 5..50 {
-        the_truth_arrives(seed).await;
-    }
-}
-
 /// Or the tests above would pass whatever the stand-ins do.
 #[test]
 fn the_seeds_differ_in_what_matters() {

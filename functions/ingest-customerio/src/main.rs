@@ -6,12 +6,13 @@
 #![recursion_limit = "256"]
 
 use trefoil_connectors::customerio::CustomerioWebhooks;
+use trefoil_domain::event::Source;
 use trefoil_domain::ports::Clock;
-use trefoil_domain::steps::ingest::{Answer, ingest};
+use trefoil_domain::steps::ingest::ingest;
 use trefoil_platform::aws::{Aws, SqsQueue};
 use trefoil_platform::clock::SystemClock;
+use trefoil_platform::lambda::answer::answered;
 use trefoil_platform::lambda::{Error, webhook};
-use trefoil_platform::telemetry::{Dimension, emit};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -35,18 +36,7 @@ async fn main() -> Result<(), Error> {
             let (sent_at, signature) = (request.header("x-cio-timestamp"), request.header("x-cio-signature"));
             let received = customerio.receive(sent_at, signature, &request.body, clock.now());
             let answer = ingest(&queue, &clock, "ingest-customerio", &settings.workspace, received, &request.body).await;
-            emit(clock.now(), &[("webhooks", 1.0)], &[(Dimension::Source, "customerio"), (Dimension::Outcome, answer.name())]);
-            match &answer {
-                Answer::Unavailable(why) => {
-                    tracing::error!(why, "the webhook could not be made durable; the sender was told to come again");
-                    webhook::Response::status(answer.status())
-                }
-                // The word stands in Customer.io's delivery log, where the author of the webhook action looks.
-                Answer::Refused(reason) => webhook::Response { status: answer.status(), body: reason.clone() },
-                Answer::Accepted { .. } | Answer::Ignored(_) | Answer::Parked(_) | Answer::Unauthorized => {
-                    webhook::Response::status(answer.status())
-                }
-            }
+            answered(Source::Customerio, &answer)
         })
     })
     .await

@@ -5,12 +5,13 @@
 #![recursion_limit = "256"]
 
 use trefoil_connectors::intercom::IntercomWebhooks;
+use trefoil_domain::event::Source;
 use trefoil_domain::ports::Clock;
-use trefoil_domain::steps::ingest::{Answer, ingest};
+use trefoil_domain::steps::ingest::ingest;
 use trefoil_platform::aws::{Aws, SqsQueue};
 use trefoil_platform::clock::SystemClock;
+use trefoil_platform::lambda::answer::answered;
 use trefoil_platform::lambda::{Error, webhook};
-use trefoil_platform::telemetry::{Dimension, emit};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -33,11 +34,7 @@ async fn main() -> Result<(), Error> {
             }
             let received = intercom.receive(request.header("x-hub-signature"), &request.body, clock.now());
             let answer = ingest(&queue, &clock, "ingest-intercom", &settings.workspace, received, &request.body).await;
-            if let Answer::Unavailable(why) = &answer {
-                tracing::error!(why, "the webhook could not be made durable; the sender was told to come again");
-            }
-            emit(clock.now(), &[("webhooks", 1.0)], &[(Dimension::Source, "intercom"), (Dimension::Outcome, answer.name())]);
-            webhook::Response::status(answer.status())
+            answered(Source::Intercom, &answer)
         })
     })
     .await

@@ -18,6 +18,7 @@ use trefoil_domain::steps::ingest::{Answer, ingest};
 use trefoil_domain::wanted::Wanted;
 use trefoil_platform::aws::{Aws, SqsQueue};
 use trefoil_platform::clock::{SystemClock, SystemJitter};
+use trefoil_platform::lambda::answer::{answered, log};
 use trefoil_platform::lambda::{self, Error, sqs, webhook};
 use trefoil_platform::settings::{Environment, IngestSegment, SegmentWayIn};
 use trefoil_platform::telemetry::{Dimension, emit};
@@ -65,10 +66,8 @@ async fn webhooks(mut environment: Environment) -> Result<impl AsyncFn(webhook::
         let source = received.as_ref().map_or(Source::Segment, |(source, _)| *source);
         let received = received.map(|(_, received)| received);
         let answer = ingest(&queue, &SystemClock, STAGE, &workspace, received, &request.body).await;
-        emit(SystemClock.now(), &[("webhooks", 1.0)], &[(Dimension::Source, source.name()), (Dimension::Outcome, answer.name())]);
         count(source, &messages(&answer));
-        log(&answer);
-        webhook::Response::status(answer.status())
+        answered(source, &answer)
     })
 }
 
@@ -116,14 +115,5 @@ fn count(source: Source, messages: &BTreeMap<&'static str, usize>) {
     for (outcome, count) in messages {
         let dimensions = [(Dimension::Source, source.name()), (Dimension::Outcome, *outcome)];
         emit(SystemClock.now(), &[("messages", *count as f64)], &dimensions);
-    }
-}
-
-fn log(answer: &Answer) {
-    match answer {
-        Answer::Accepted { parked: 1.., .. } => tracing::warn!("messages of no use were parked; their neighbours were taken"),
-        Answer::Parked(reason) | Answer::Refused(reason) => tracing::warn!(reason, "a body of no use was parked"),
-        Answer::Unavailable(why) => tracing::error!(why, "it could not be made durable; it will come again"),
-        Answer::Accepted { .. } | Answer::Ignored(_) | Answer::Unauthorized => {}
     }
 }

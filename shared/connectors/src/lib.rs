@@ -3,8 +3,8 @@
 //! Nothing here knows of AWS, queues, stored people or routes. Webhooks come in as bytes and leave as canonical events;
 //! writes and questions come in as the domain's own types and leave as outcomes.
 //!
-//! Features take one direction each (`intercom-in`, `customerio-in`, `segment-in`, `intercom-out`, `customerio-out`), so that a function that only
-//! receives webhooks is built without an HTTP client.
+//! Features take one direction each (`intercom-in`, `customerio-in`, `segment-in`, `intercom-out`, `customerio-out`), so that
+//! a function that only receives webhooks is built without an HTTP client.
 
 #[cfg(feature = "http")]
 pub mod breaker;
@@ -21,6 +21,8 @@ mod half_characters;
 pub mod http;
 #[cfg(any(feature = "intercom-in", feature = "intercom-out"))]
 pub mod intercom;
+#[cfg(any(feature = "customerio-in", feature = "intercom-in", feature = "segment-in"))]
+pub mod keyring;
 // Each direction reads with a part of it.
 #[cfg(any(feature = "customerio-in", feature = "intercom-in", feature = "intercom-out", feature = "segment-in"))]
 #[cfg_attr(not(all(feature = "intercom-in", feature = "intercom-out", feature = "segment-in")), allow(dead_code))]

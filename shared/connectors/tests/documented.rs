@@ -112,7 +112,7 @@ fn a_person_without_any_attribute_is_taken_as_well() {
 
 #[test]
 fn tests_and_previews_are_no_events() {
-    let test = Received::Ignored("test_delivery".to_owned());
+    let test = Received::Ignored("test_delivery");
     for body in bodies() {
         assert_eq!(receive(body), test, "{body}");
         let mut preview = SOMEBODY;

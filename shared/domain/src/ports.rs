@@ -456,16 +456,17 @@ pub struct LookedUp {
 pub enum Received {
     Events(Vec<Event>),
     /// Understood, and nothing for us: a ping, a topic that we do not know or do not use. The word is for a counter.
-    Ignored(String),
-    /// Authentic, but we cannot use it. It is parked with the reason, so that nothing is lost.
+    Ignored(&'static str),
+    /// Authentic, but we cannot use it. It is parked with the reason, so that nothing is lost. The reason is a word of ours, so
+    /// that it may be logged whatever the body held.
     Unusable {
-        reason: String,
+        reason: &'static str,
         /// What the source calls it: topic and id of the notification, as far as they could be read.
         about: Option<String>,
     },
     /// As [`Received::Unusable`], and whoever wrote the body should be told: only where nothing else waits behind it.
     Refused {
-        reason: String,
+        reason: &'static str,
         about: Option<String>,
     },
     /// The source sends several messages in one body. Each was judged on its own, so that one of no use costs no other.

@@ -4,21 +4,17 @@
 //!
 //! <https://docs.customer.io/integrations/api/webhooks>
 
-use hmac::{Hmac, KeyInit, Mac};
-use secrecy::{ExposeSecret, SecretString};
+use crate::keyring::{Keyring, SecretsError};
+use hmac::Hmac;
+use secrecy::SecretString;
 use sha2::Sha256;
-use std::fmt;
-use subtle::{Choice, ConstantTimeEq};
 use trefoil_domain::ports::Unauthorized;
 use trefoil_domain::time::{Span, Timestamp};
 
-/// Shorter keys are taken for a mistake in the set-up.
-pub const LEAST_KEY_BYTES: usize = 16;
-
 /// Checks signatures against several keys: two kinds of webhook, and of each the old key and the new one.
+#[derive(Debug)]
 pub struct Verifier {
-    /// Already keyed, and fed with what every signed text begins with.
-    keyed: Vec<Hmac<Sha256>>,
+    keys: Keyring<Hmac<Sha256>>,
     skew: Option<Span>,
 }
 
@@ -27,26 +23,9 @@ impl Verifier {
     /// is not documented, and each 401 holds back everything behind it for an hour.
     ///
     /// # Errors
-    /// There is no key, or one is too short. An HMAC works with an empty key as well, and would then accept what anybody can
-    /// sign.
+    /// The keys cannot protect anything.
     pub fn new(keys: &[SecretString], skew: Option<Span>) -> Result<Self, SecretsError> {
-        if keys.is_empty() {
-            return Err(SecretsError::None);
-        }
-        let keyed = keys
-            .iter()
-            .enumerate()
-            .map(|(index, key)| {
-                let key = key.expose_secret().as_bytes();
-                if key.len() < LEAST_KEY_BYTES {
-                    return Err(SecretsError::TooShort { index });
-                }
-                let mut mac = Hmac::new_from_slice(key).map_err(|_| SecretsError::TooShort { index })?;
-                mac.update(b"v0:");
-                Ok(mac)
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { keyed, skew })
+        Ok(Self { keys: Keyring::new(keys)?, skew })
     }
 
     /// `timestamp` and `signature` are the headers as they came, `body` the bytes as they came. Gives the time of sending,
@@ -65,17 +44,7 @@ impl Verifier {
         // A colon would let a part of a signed body pass for the time, and the rest of it for a body.
         let timestamp = timestamp.filter(|text| !text.is_empty() && !text.contains(':')).ok_or(Unauthorized)?;
         let claimed = signature.and_then(decode).ok_or(Unauthorized)?;
-        let mut fits = Choice::from(0);
-        // No early exit: which key fits must not show in the time it takes.
-        for keyed in &self.keyed {
-            let mut mac = keyed.clone();
-            mac.update(timestamp.as_bytes());
-            mac.update(b":");
-            mac.update(body);
-            let computed: [u8; 32] = mac.finalize().into_bytes().into();
-            fits |= computed.ct_eq(&claimed);
-        }
-        if !bool::from(fits) {
+        if !self.keys.signed(&[b"v0:", timestamp.as_bytes(), b":", body], &claimed) {
             return Err(Unauthorized);
         }
         let sent_at = timestamp.parse().ok().map(Timestamp::from_secs);
@@ -97,37 +66,10 @@ fn decode(header: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-impl fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Verifier({} keys)", self.keyed.len())
-    }
-}
-
-/// The signing keys cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecretsError {
-    None,
-    TooShort { index: usize },
-}
-
-impl fmt::Display for SecretsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let places =
-            "copy it from the reporting webhook's page, and the one of webhook actions from Workspace Settings > API & webhook credentials";
-        match self {
-            Self::None => write!(f, "no Customer.io signing key is set; {places}"),
-            Self::TooShort { index } => {
-                write!(f, "Customer.io signing key number {} has fewer than {LEAST_KEY_BYTES} bytes; {places}", index + 1)
-            }
-        }
-    }
-}
-
-impl std::error::Error for SecretsError {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hmac::{KeyInit, Mac};
     use proptest::prelude::*;
 
     const KEY: &str = "test-signing-key";

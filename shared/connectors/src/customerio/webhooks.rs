@@ -6,9 +6,10 @@
 use super::actions::{SCHEMAS, Says, action, unreadable};
 use super::named::{Delivery, No};
 use super::reports::report;
-use super::verify::{SecretsError, Verifier};
+use super::verify::Verifier;
 use super::wire::Head;
 use crate::half_characters::without_half_characters;
+use crate::keyring::SecretsError;
 use crate::lenient::Object;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
@@ -53,9 +54,9 @@ impl CustomerioWebhooks {
         }
         Ok(match read {
             Ok(events) => Received::Events(events),
-            Err(No::Ignored(word)) => Received::Ignored(word.to_owned()),
-            Err(No::Unusable(reason)) => Received::Unusable { reason: reason.to_owned(), about: about(body) },
-            Err(No::Refused(reason)) => Received::Refused { reason: reason.to_owned(), about: about(body) },
+            Err(No::Ignored(word)) => Received::Ignored(word),
+            Err(No::Unusable(reason)) => Received::Unusable { reason, about: about(body) },
+            Err(No::Refused(reason)) => Received::Refused { reason, about: about(body) },
         })
     }
 
@@ -124,7 +125,7 @@ mod tests {
             let padded = |size: usize| format!("{}{}", body, " ".repeat(size - body.len()));
             assert!(matches!(receive(padded(MOST_BYTES).as_bytes()), Received::Events(_)));
             let over = receive(padded(MOST_BYTES + 1).as_bytes());
-            assert!(matches!(&over, Received::Unusable { reason, about: Some(_) } if reason == "over_1_mib"), "{over:?}");
+            assert!(matches!(&over, Received::Unusable { reason, about: Some(_) } if *reason == "over_1_mib"), "{over:?}");
         }
     }
 

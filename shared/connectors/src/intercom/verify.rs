@@ -3,42 +3,23 @@
 //!
 //! <https://developers.intercom.com/docs/webhooks/webhook-notifications>
 
-use hmac::{Hmac, KeyInit, Mac};
-use secrecy::{ExposeSecret, SecretString};
+use crate::keyring::{Keyring, SecretsError};
+use hmac::Hmac;
+use secrecy::SecretString;
 use sha1::Sha1;
-use std::fmt;
-use subtle::{Choice, ConstantTimeEq};
 use trefoil_domain::ports::Unauthorized;
 
-/// Shorter secrets are taken for a mistake in the set-up.
-pub const LEAST_SECRET_BYTES: usize = 16;
-
 /// Checks signatures against several secrets, so that one can be replaced without losing a delivery.
+#[derive(Debug)]
 pub struct Verifier {
-    /// Already keyed: only the body remains to be hashed.
-    keyed: Vec<Hmac<Sha1>>,
+    secrets: Keyring<Hmac<Sha1>>,
 }
 
 impl Verifier {
     /// # Errors
-    /// There is no secret, or one is too short. An HMAC works with an empty key as well, and would then accept what anybody
-    /// can sign.
+    /// The secrets cannot protect anything.
     pub fn new(secrets: &[SecretString]) -> Result<Self, SecretsError> {
-        if secrets.is_empty() {
-            return Err(SecretsError::None);
-        }
-        let keyed = secrets
-            .iter()
-            .enumerate()
-            .map(|(index, secret)| {
-                let key = secret.expose_secret().as_bytes();
-                if key.len() < LEAST_SECRET_BYTES {
-                    return Err(SecretsError::TooShort { index });
-                }
-                Hmac::new_from_slice(key).map_err(|_| SecretsError::TooShort { index })
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { keyed })
+        Ok(Self { secrets: Keyring::new(secrets)? })
     }
 
     /// `signature` is the header as it came, `body` the bytes as they came.
@@ -47,15 +28,7 @@ impl Verifier {
     /// The header is missing, has another form, or fits none of the secrets. All of these look the same, in time as well.
     pub fn verify(&self, signature: Option<&str>, body: &[u8]) -> Result<(), Unauthorized> {
         let claimed = signature.and_then(decode).ok_or(Unauthorized)?;
-        let mut fits = Choice::from(0);
-        // No early exit: which secret fits must not show in the time it takes.
-        for keyed in &self.keyed {
-            let mut mac = keyed.clone();
-            mac.update(body);
-            let computed: [u8; 20] = mac.finalize().into_bytes().into();
-            fits |= computed.ct_eq(&claimed);
-        }
-        if bool::from(fits) { Ok(()) } else { Err(Unauthorized) }
+        if self.secrets.signed(&[body], &claimed) { Ok(()) } else { Err(Unauthorized) }
     }
 }
 
@@ -70,37 +43,10 @@ fn decode(header: &str) -> Option<[u8; 20]> {
     Some(bytes)
 }
 
-impl fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Verifier({} secrets)", self.keyed.len())
-    }
-}
-
-/// The client secrets cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecretsError {
-    None,
-    TooShort { index: usize },
-}
-
-impl fmt::Display for SecretsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("no Intercom client secret is set; copy it from Developer Hub > Basic information"),
-            Self::TooShort { index } => write!(
-                f,
-                "Intercom client secret number {} has fewer than {LEAST_SECRET_BYTES} bytes; copy the whole of it from Developer Hub > Basic information",
-                index + 1
-            ),
-        }
-    }
-}
-
-impl std::error::Error for SecretsError {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hmac::{KeyInit, Mac};
     use proptest::prelude::*;
 
     const BODY: &[u8] = br#"{"type":"notification_event","topic":"ping","id":null}"#;

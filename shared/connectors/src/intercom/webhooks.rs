@@ -7,9 +7,10 @@ use super::company::companies;
 use super::normalize::{Unusable, tickets};
 use super::people::{behaviour, consent, people};
 use super::topic::Topic;
-use super::verify::{SecretsError, Verifier};
+use super::verify::Verifier;
 use super::wire::Envelope;
 use crate::half_characters::without_half_characters;
+use crate::keyring::SecretsError;
 use crate::lenient::Object;
 use secrecy::SecretString;
 use trefoil_domain::event::{Event, Workspace};
@@ -48,7 +49,7 @@ impl IntercomWebhooks {
             Some(mended) => self.read(mended.as_bytes(), now),
             None => Err(unusable),
         });
-        Ok(read.unwrap_or_else(|Unusable(reason)| Received::Unusable { reason: reason.to_owned(), about: about(body) }))
+        Ok(read.unwrap_or_else(|Unusable(reason)| Received::Unusable { reason, about: about(body) }))
     }
 
     fn read(&self, body: &[u8], now: Timestamp) -> Result<Received, Unusable> {
@@ -76,16 +77,16 @@ impl IntercomWebhooks {
         };
         let item = || envelope.data.0.as_ref().and_then(|data| data.item).ok_or(Unusable("no_item"));
         let events: Vec<Event> = match kind {
-            Topic::Ping => return Ok(Received::Ignored("ping".to_owned())),
-            Topic::Unknown => return Ok(Received::Ignored("unknown_topic".to_owned())),
-            Topic::Unused => return Ok(Received::Ignored("unused_topic".to_owned())),
+            Topic::Ping => return Ok(Received::Ignored("ping")),
+            Topic::Unknown => return Ok(Received::Ignored("unknown_topic")),
+            Topic::Unused => return Ok(Received::Ignored("unused_topic")),
             Topic::TooOld => return Err(Unusable("api_version_below_2_5")),
             Topic::Person(about) => vec![people(&notification, about, item()?)?],
             Topic::Consent(asks) => vec![consent(&notification, asks, item()?)?],
             Topic::Company(life) => vec![companies(&notification, life, item()?)?],
             Topic::Behaviour => match behaviour(&notification, item()?)? {
                 Some(event) => vec![event],
-                None => return Ok(Received::Ignored("own_echo".to_owned())),
+                None => return Ok(Received::Ignored("own_echo")),
             },
             Topic::Ticket(register, says) => tickets(&notification, register, says, item()?)?,
         };
@@ -153,7 +154,7 @@ mod tests {
         assert!(matches!(receive(padded(MOST_BYTES).as_bytes()), Received::Events(_)));
         let over = receive(padded(MOST_BYTES + 1).as_bytes());
         assert!(
-            matches!(&over, Received::Unusable { reason, about: Some(about) } if reason == "over_1_mib" && about.starts_with("conversation.admin.closed ")),
+            matches!(&over, Received::Unusable { reason, about: Some(about) } if *reason == "over_1_mib" && about.starts_with("conversation.admin.closed ")),
             "{over:?}"
         );
     }

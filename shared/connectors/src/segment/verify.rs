@@ -7,15 +7,11 @@
 //! <https://segment.com/docs/connections/destinations/catalog/actions-webhook/>
 
 use super::wire::{Elements, unwrapped};
-use hmac::{Hmac, KeyInit, Mac};
-use secrecy::{ExposeSecret, SecretString};
+use crate::keyring::{Keyring, SecretsError};
+use hmac::Hmac;
+use secrecy::SecretString;
 use sha1::Sha1;
-use std::fmt;
-use subtle::{Choice, ConstantTimeEq};
 use trefoil_domain::ports::Unauthorized;
-
-/// Shorter secrets are taken for a mistake in the set-up.
-pub const LEAST_SECRET_BYTES: usize = 16;
 
 /// What of a batch must be signed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,32 +24,17 @@ pub enum BatchSignature {
 }
 
 /// Checks signatures against several secrets, so that one can be replaced without losing a delivery.
+#[derive(Debug)]
 pub struct Verifier {
-    /// Already keyed: only the body remains to be hashed.
-    keyed: Vec<Hmac<Sha1>>,
+    secrets: Keyring<Hmac<Sha1>>,
     batches: BatchSignature,
 }
 
 impl Verifier {
     /// # Errors
-    /// There is no secret, or one is too short. An HMAC works with an empty key as well, and would then accept what anybody
-    /// can sign.
+    /// The secrets cannot protect anything.
     pub fn new(secrets: &[SecretString], batches: BatchSignature) -> Result<Self, SecretsError> {
-        if secrets.is_empty() {
-            return Err(SecretsError::None);
-        }
-        let keyed = secrets
-            .iter()
-            .enumerate()
-            .map(|(index, secret)| {
-                let key = secret.expose_secret().as_bytes();
-                if key.len() < LEAST_SECRET_BYTES {
-                    return Err(SecretsError::TooShort { index });
-                }
-                Hmac::new_from_slice(key).map_err(|_| SecretsError::TooShort { index })
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { keyed, batches })
+        Ok(Self { secrets: Keyring::new(secrets)?, batches })
     }
 
     /// `signature` is the header as it came, `body` the bytes as they came.
@@ -89,15 +70,7 @@ impl Verifier {
     }
 
     fn fits(&self, claimed: &[u8; 20], bytes: &[u8]) -> bool {
-        let mut fits = Choice::from(0);
-        // No early exit: which secret fits must not show in the time it takes.
-        for keyed in &self.keyed {
-            let mut mac = keyed.clone();
-            mac.update(bytes);
-            let computed: [u8; 20] = mac.finalize().into_bytes().into();
-            fits |= computed.ct_eq(claimed);
-        }
-        bool::from(fits)
+        self.secrets.signed(&[bytes], claimed)
     }
 }
 
@@ -107,33 +80,3 @@ fn decode(header: &str) -> Option<[u8; 20]> {
     hex::decode_to_slice(header.trim(), &mut bytes).ok()?;
     Some(bytes)
 }
-
-impl fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Verifier({} secrets, {:?})", self.keyed.len(), self.batches)
-    }
-}
-
-/// The shared secrets cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecretsError {
-    None,
-    TooShort { index: usize },
-}
-
-impl fmt::Display for SecretsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => {
-                f.write_str("no shared secret is set; choose one, and enter it in the settings of the webhook destination as well")
-            }
-            Self::TooShort { index } => write!(
-                f,
-                "shared secret number {} has fewer than {LEAST_SECRET_BYTES} bytes; choose a longer one, and enter it in the settings of the webhook destination as well",
-                index + 1
-            ),
-        }
-    }
-}
-
-impl std::error::Error for SecretsError {}

@@ -5,8 +5,9 @@
 //! <https://segment.com/docs/connections/destinations/catalog/actions-amazon-eventbridge/>
 
 use super::normalize::Reader;
-use super::verify::{BatchSignature, SecretsError, Verifier};
+use super::verify::{BatchSignature, Verifier};
 use super::wire::{Envelope, value_at};
+use crate::keyring::SecretsError;
 use crate::lenient::Object;
 use secrecy::SecretString;
 use serde_json::value::RawValue;
@@ -60,7 +61,7 @@ impl SegmentWebhooks {
         }
         let Ok(whole) = serde_json::from_slice::<&RawValue>(body) else { return unusable("not_json") };
         let messages = match messages(whole) {
-            Some(messages) if messages.is_empty() => return Received::Ignored("empty_batch".to_owned()),
+            Some(messages) if messages.is_empty() => return Received::Ignored("empty_batch"),
             Some(messages) if messages.len() > MOST_MESSAGES => return unusable("over_10000_messages"),
             Some(messages) => messages,
             None => vec![whole],
@@ -88,8 +89,8 @@ fn messages(whole: &RawValue) -> Option<Vec<&RawValue>> {
     serde_json::from_str(batch.get()).ok()
 }
 
-fn unusable(reason: &str) -> Received {
-    Received::Unusable { reason: reason.to_owned(), about: None }
+fn unusable(reason: &'static str) -> Received {
+    Received::Unusable { reason, about: None }
 }
 
 /// Both sources at one address: who signed is whose it is.

@@ -19,11 +19,11 @@ pub enum Answer {
     /// 200: durable. Of several messages in one body, some may have been parked, and some dropped for the reasons named.
     Accepted { events: usize, parked: usize, dropped: BTreeMap<&'static str, usize> },
     /// 200: authentic, nothing for us.
-    Ignored(String),
+    Ignored(&'static str),
     /// 200: authentic, of no use, kept with the reason.
-    Parked(String),
+    Parked(&'static str),
     /// 400: authentic, of no use, kept with the reason, and the sender should know.
-    Refused(String),
+    Refused(&'static str),
     /// 401.
     Unauthorized,
     /// 503: could not be made durable; the sender should come again.
@@ -68,14 +68,14 @@ pub async fn ingest<Q: Queue, C: Clock>(
     match received {
         Err(Unauthorized) => Answer::Unauthorized,
         Ok(Received::Ignored(word)) => Answer::Ignored(word),
-        Ok(Received::Unusable { reason, about }) => park(&reason.clone(), about, Answer::Parked(reason)).await,
-        Ok(Received::Refused { reason, about }) => park(&reason.clone(), about, Answer::Refused(reason)).await,
+        Ok(Received::Unusable { reason, about }) => park(reason, about, Answer::Parked(reason)).await,
+        Ok(Received::Refused { reason, about }) => park(reason, about, Answer::Refused(reason)).await,
         Ok(Received::Events(events)) => {
             let accepted = Answer::Accepted { events: events.len(), parked: 0, dropped: BTreeMap::new() };
             match messages(&events) {
                 Ok((messages, 0)) => send(queue, QueueName::Events, messages, accepted).await,
                 Ok((messages, _)) => match parked(stage, workspace, TOO_LARGE, None, clock, body) {
-                    Ok(whole) => send_both(queue, messages, vec![whole], Answer::Parked(TOO_LARGE.to_owned())).await,
+                    Ok(whole) => send_both(queue, messages, vec![whole], Answer::Parked(TOO_LARGE)).await,
                     Err(error) => Answer::Unavailable(error.to_string()),
                 },
                 Err(error) => Answer::Unavailable(error.to_string()),
@@ -204,7 +204,7 @@ mod tests {
         let both = || vec![event("small", 10), event("large", MOST_MESSAGE_BYTES)];
         let body = vec![b'x'; MOST_MESSAGE_BYTES];
         let (answer, sent) = come_in(Received::Events(both()), &body);
-        assert_eq!(answer, Answer::Parked("too_large".to_owned()));
+        assert_eq!(answer, Answer::Parked("too_large"));
         assert_eq!(queues(&sent), [QueueName::Parked, QueueName::Events]);
         let parked: Parked = serde_json::from_str(&sent[0].1.body).expect("parked");
         assert_eq!((parked.reason.code.as_str(), parked.size, parked.body), ("too_large", MOST_MESSAGE_BYTES, None));
@@ -214,6 +214,6 @@ mod tests {
         assert_eq!(queues(&sent), [QueueName::Parked, QueueName::Events]);
 
         let (answer, sent) = come_in(Received::Events(vec![event("large", MOST_MESSAGE_BYTES)]), b"{}");
-        assert_eq!((answer, queues(&sent)), (Answer::Parked("too_large".to_owned()), vec![QueueName::Parked]));
+        assert_eq!((answer, queues(&sent)), (Answer::Parked("too_large"), vec![QueueName::Parked]));
     }
 }

@@ -136,10 +136,10 @@ impl Queue for Gone {
 #[test]
 fn what_is_of_no_use_is_parked_and_only_a_refusal_is_told() {
     let bench = Bench::new();
-    let (reason, about) = ("not_json".to_owned(), Some("conversion".to_owned()));
-    let refused = Received::Refused { reason: reason.clone(), about: about.clone() };
-    let unusable = Received::Unusable { reason: reason.clone(), about };
-    for (received, answer, status) in [(refused, Answer::Refused(reason.clone()), 400), (unusable, Answer::Parked(reason), 200)] {
+    let (reason, about) = ("not_json", Some("conversion".to_owned()));
+    let refused = Received::Refused { reason, about: about.clone() };
+    let unusable = Received::Unusable { reason, about };
+    for (received, answer, status) in [(refused, Answer::Refused(reason), 400), (unusable, Answer::Parked(reason), 200)] {
         let parked = bench.world.sends(QueueName::Parked);
         let told = finish(ingest(&bench.world, &bench.world, "ingest-customerio", &workspace(), Ok(received.clone()), b"{"));
         assert_eq!((&told, told.status()), (&answer, status));

@@ -1,5 +1,6 @@
 //! What stands between AWS Lambda and a handler: one file for each kind of event that starts a function.
 
+pub mod answer;
 pub mod schedule;
 pub mod sqs;
 pub mod webhook;

@@ -53,8 +53,9 @@ impl Response {
     }
 }
 
-/// The most patient sender waits for five seconds, the least for four, and a cold start comes before this. An answer that is too late counts as none, and a
-/// function that is stopped answers 502, after which Customer.io holds everything back for an hour.
+/// The most patient sender waits for five seconds, the least for four, and a cold start comes before this. An answer that is
+/// too late counts as none, and a function that is stopped answers 502, after which Customer.io holds everything back for an
+/// hour.
 const ANSWER_WITHIN: Duration = Duration::from_millis(2500);
 /// What is left of the function's own time for the answer to get out.
 const TO_GET_OUT: Span = Span::from_millis(500);

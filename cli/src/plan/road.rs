@@ -13,10 +13,11 @@ use std::sync::Arc;
 use trefoil_connectors::customerio::{self, CustomerioClient, CustomerioSettings};
 use trefoil_connectors::http::{Http, HttpSettings};
 use trefoil_connectors::intercom::{self, IntercomClient, IntercomSettings};
+use trefoil_domain::action::CustomerioVerb;
 use trefoil_domain::config::Config;
 use trefoil_domain::event::{Event, Workspace};
 use trefoil_domain::id::EventId;
-use trefoil_domain::job::{CustomerioVerb, Job, LookUp, Work};
+use trefoil_domain::job::{Job, LookUp, Work};
 use trefoil_domain::ports::{Clock, Delivery, Disposition, Jitter, Message, QueueName, Received, Record, Store as _};
 use trefoil_domain::rules::Routes;
 use trefoil_domain::steps::ingest::{Answer, ingest};
@@ -35,7 +36,8 @@ const BATCH: usize = 10;
 /// No limit of a vendor matters where no time passes.
 const UNLIMITED: f64 = 1e9;
 /// In this order, from the front again after each batch: what a look-up answers comes before what waits for it.
-const LANES: [QueueName; 4] = [QueueName::Events, QueueName::Intercom, QueueName::CustomerioState, QueueName::Customerio];
+const LANES: [QueueName; 5] =
+    [QueueName::Events, QueueName::IntercomState, QueueName::Intercom, QueueName::CustomerioState, QueueName::Customerio];
 
 /// The shortest wait, always.
 struct Steady;
@@ -175,7 +177,7 @@ impl Road {
     /// The next batch, of the first lane that has one. Where order could show, it is one message.
     async fn receive(&self) -> Result<Option<(QueueName, Vec<Delivery>)>, String> {
         for lane in LANES {
-            let most = if matches!(lane, QueueName::Events | QueueName::Intercom) { 1 } else { BATCH };
+            let most = if matches!(lane, QueueName::Events | QueueName::IntercomState | QueueName::Intercom) { 1 } else { BATCH };
             let batch = self.queue.queue.receive(lane, most, VISIBILITY, self.clock.now()).await.map_err(|e| e.to_string())?;
             if !batch.is_empty() {
                 return Ok(Some((lane, batch)));
@@ -188,7 +190,9 @@ impl Road {
         let (store, queue, clock, jitter, config) = (&self.store, &self.queue, &self.clock, &Steady, &self.config);
         match lane {
             QueueName::Events => Router { store, queue, clock, jitter, config, routes: &self.routes }.handle(deliveries).await,
-            QueueName::Intercom => LookUps { store, queue, clock, jitter, intercom: &self.look_ups }.handle(deliveries).await,
+            QueueName::IntercomState | QueueName::Intercom => {
+                LookUps { store, queue, clock, jitter, intercom: &self.look_ups }.handle(deliveries).await
+            }
             QueueName::CustomerioState | QueueName::Customerio => {
                 Sender { store, queue, clock, jitter, destination: &self.customerio, config }.handle(lane, deliveries).await
             }
@@ -273,7 +277,7 @@ impl Item {
         let job = job(&delivery.body)?;
         let stage = match &job.work {
             Work::IntercomLookUp(question) => format!("{lane}#{}", look_up(question)),
-            Work::CustomerioFacet { .. } | Work::Customerio(_) => format!("{lane}#{}", job.person),
+            Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::Intercom(_) => format!("{lane}#{}", job.person),
         };
         let routes = routes(&job);
         Some(Self { event: job.event, stage, routes })
@@ -311,12 +315,15 @@ fn never_received(lane: QueueName, message: &Message, line: &mut Line) {
     match lane {
         QueueName::Parked => {}
         QueueName::Events => line.skip("ingest", "duplicate"),
-        QueueName::CustomerioState | QueueName::Customerio | QueueName::Intercom => {
+        QueueName::CustomerioState | QueueName::Customerio | QueueName::IntercomState | QueueName::Intercom => {
             let Some(job) = job(&message.body) else { return };
             for route in routes(&job) {
                 match &job.work {
                     Work::IntercomLookUp(LookUp::Contact { .. }) => line.skip(&route, "asked_already"),
-                    Work::IntercomLookUp(LookUp::Conversation { .. }) | Work::CustomerioFacet { .. } | Work::Customerio(_) => {
+                    Work::IntercomLookUp(LookUp::Conversation { .. })
+                    | Work::CustomerioFacet { .. }
+                    | Work::Customerio(_)
+                    | Work::Intercom(_) => {
                         line.waits(&route, "behind_earlier_work", None);
                     }
                 }
@@ -339,6 +346,7 @@ fn actions(job: &Job) -> Vec<&'static str> {
                 CustomerioVerb::TrackEvent { .. } => "track_event",
             })
             .collect(),
+        Work::Intercom(actions) => actions.iter().map(|action| action.what.name()).collect(),
         Work::IntercomLookUp(question) => vec![look_up(question)],
     }
 }
@@ -348,6 +356,7 @@ fn routes(job: &Job) -> Vec<String> {
         // As the plan calls it.
         Work::CustomerioFacet { .. } => vec!["support facet".to_owned()],
         Work::Customerio(actions) => actions.iter().map(|action| action.route.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
+        Work::Intercom(actions) => actions.iter().map(|action| action.route.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
         Work::IntercomLookUp(question) => vec![look_up(question).to_owned()],
     }
 }

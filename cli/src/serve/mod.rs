@@ -226,7 +226,7 @@ impl Node {
                 LookUps { store, queue, clock, jitter, intercom: &p.look_ups }.handle(deliveries).await
             }
         };
-        tasks.spawn(worker(feed(QueueName::Intercom), move |now| q.look_ups.pause(now), work));
+        tasks.spawn(worker(feed(QueueName::IntercomState), move |now| q.look_ups.pause(now), work));
         tasks.spawn(scanner(parts, stage));
         Ok(Self { address, store, queue, stop, tasks })
     }

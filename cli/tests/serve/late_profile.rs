@@ -93,16 +93,16 @@ impl ByHand {
         let mut found = true;
         while found {
             found = false;
-            for name in [QueueName::Events, QueueName::Intercom, QueueName::CustomerioState, QueueName::Customerio] {
+            for name in [QueueName::Events, QueueName::IntercomState, QueueName::CustomerioState, QueueName::Customerio] {
                 let batch = self.take(name).await;
                 found |= !batch.is_empty();
                 let settled = match name {
                     QueueName::Events => Router { store, queue, clock, jitter, config, routes: &self.routes }.handle(batch).await,
-                    QueueName::Intercom => LookUps { store, queue, clock, jitter, intercom: &self.look_ups }.handle(batch).await,
+                    QueueName::IntercomState => LookUps { store, queue, clock, jitter, intercom: &self.look_ups }.handle(batch).await,
                     QueueName::CustomerioState | QueueName::Customerio => {
                         Sender { store, queue, clock, jitter, destination: &self.customerio, config }.handle(name, batch).await
                     }
-                    QueueName::Parked => Vec::new(),
+                    QueueName::Intercom | QueueName::Parked => Vec::new(),
                 };
                 self.queue.settle(name, settled, clock.now()).await.expect("the file can be written");
             }

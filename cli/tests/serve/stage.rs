@@ -91,7 +91,7 @@ impl Stage {
         let depths = self.queues().depths(SystemClock.now()).await.expect("the file can be read");
         for (queue, Depth { visible, in_flight, dead }) in depths {
             let undone = match queue {
-                QueueName::Events | QueueName::Intercom => visible + in_flight,
+                QueueName::Events | QueueName::IntercomState | QueueName::Intercom => visible + in_flight,
                 QueueName::CustomerioState | QueueName::Customerio | QueueName::Parked => 0,
             };
             assert_eq!((undone, dead), (0, 0), "left in {queue}");

@@ -15,6 +15,9 @@ pub const TICKETS_KEPT: usize = 200;
 /// plus the queue's retention, plus the dead letters'.
 pub const TOMBSTONE_KEPT: Span = Span::from_days(35);
 
+/// How long a conversation that we are about to open may take to be told of: longer than its job lives.
+const OPENINGS_KEPT: Span = Span::from_days(10);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Folded {
     Taken,
@@ -133,7 +136,11 @@ fn fold_ticket(person: &mut Person, event: &Event, report: &TicketReport, delete
             return Folded::Overflow;
         }
     }
+    let ours = report.opening.as_ref().is_some_and(|opening| person.openings.contains_key(opening));
     let ticket = person.tickets.entry(report.ticket.clone()).or_default();
+    if ours {
+        ticket.is_ours();
+    }
     ticket.see(report, event.occurred_at);
     if let Some(at) = deleted_at {
         ticket.delete(at);
@@ -173,6 +180,7 @@ fn fold_ticket(person: &mut Person, event: &Event, report: &TicketReport, delete
         | TicketFact::Detached
         | TicketFact::Deleted
         | TicketFact::Updated
+        | TicketFact::Ours
         | TicketFact::ReRead => {}
     }
     Folded::Taken
@@ -216,6 +224,7 @@ fn open_windows(person: &mut Person, config: &Config, from: Timestamp, opens: im
 
 /// Forgets tickets that have been over for long enough.
 fn prune(person: &mut Person, config: &Config, now: Timestamp) {
+    person.openings.retain(|_, planned_at| now.since(*planned_at) < OPENINGS_KEPT);
     let horizon = now.minus(TOMBSTONE_KEPT);
     let over: Vec<_> = person
         .tickets

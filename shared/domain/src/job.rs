@@ -3,8 +3,9 @@
 //! A job names the person by our own id alone. Vendor ids and current values are looked up when it is done, so that an
 //! old job never carries an old truth.
 
-use crate::event::{Attributes, Event, Workspace};
-use crate::id::{ActionId, Digest, EventId, PersonId};
+use crate::action::{CustomerioAction, IntercomAction};
+use crate::event::{Event, Workspace};
+use crate::id::{Digest, EventId, PersonId};
 use crate::ports::{Message, QueueName};
 use crate::tickets::TicketId;
 use crate::time::Timestamp;
@@ -28,26 +29,10 @@ pub enum Work {
     CustomerioFacet { version: u64 },
     /// Do these at Customer.io, in order.
     Customerio(Vec<CustomerioAction>),
+    /// Do these at Intercom, in order.
+    Intercom(Vec<IntercomAction>),
     /// Ask Intercom.
     IntercomLookUp(LookUp),
-}
-
-/// One thing to do at Customer.io.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CustomerioAction {
-    pub id: ActionId,
-    /// The route that asked for it, for the record.
-    pub route: String,
-    /// When the fact behind it happened.
-    pub occurred_at: Timestamp,
-    #[serde(flatten)]
-    pub what: CustomerioVerb,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "verb", rename_all = "snake_case")]
-pub enum CustomerioVerb {
-    TrackEvent { name: String, properties: Attributes },
 }
 
 /// A question to Intercom; the answer comes back as events.
@@ -65,7 +50,8 @@ impl Job {
         match &self.work {
             Work::CustomerioFacet { .. } => QueueName::CustomerioState,
             Work::Customerio(_) => QueueName::Customerio,
-            Work::IntercomLookUp(_) => QueueName::Intercom,
+            Work::Intercom(_) => QueueName::Intercom,
+            Work::IntercomLookUp(_) => QueueName::IntercomState,
         }
     }
 
@@ -79,6 +65,7 @@ impl Job {
             // The version makes two moves of the facet two messages, and one move one message.
             Work::CustomerioFacet { version } => digest.with("facet").with(&version.to_string()).with(self.event.as_str()),
             Work::Customerio(actions) => actions.iter().fold(digest.with("actions"), |d, a| d.with(a.id.as_str())),
+            Work::Intercom(actions) => actions.iter().fold(digest.with("intercom"), |d, a| d.with(a.id.as_str())),
             Work::IntercomLookUp(LookUp::Contact { contact }) => digest.with("contact").with(contact),
             Work::IntercomLookUp(LookUp::Conversation { ticket, .. }) => {
                 digest.with("conversation").with(ticket.as_str()).with(self.event.as_str())

@@ -1,8 +1,9 @@
 //! The rules of Trefoil: events, people, tickets, routing. No I/O, no AWS, no HTTP, no clock, no vendor JSON.
 //!
-//! Read in this order: [`event`] (what comes in), [`person`], [`tickets`] and [`consent`] (what is kept), [`job`] (what goes out),
+//! Read in this order: [`event`] (what comes in), [`person`], [`tickets`] and [`consent`] (what is kept), [`action`] and [`job`] (what goes out),
 //! [`outcome`] (how everything ends), [`ports`] (what is needed of the outside world).
 
+pub mod action;
 pub mod config;
 pub mod consent;
 pub mod event;
@@ -11,6 +12,7 @@ pub mod fold;
 pub mod id;
 pub mod identity;
 pub mod job;
+pub mod ledger;
 pub mod outcome;
 pub mod person;
 pub mod plan;

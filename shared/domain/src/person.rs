@@ -51,6 +51,9 @@ pub struct Person {
     pub looked_up_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tickets: BTreeMap<TicketId, Ticket>,
+    /// What conversations that Trefoil opens for this person begin with ([`crate::tickets::opening`]), and when that was planned.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub openings: BTreeMap<String, Timestamp>,
     /// Closed tickets last heard of before this have been forgotten: what claims to be older is asked about, not folded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pruned_before: Option<Timestamp>,
@@ -170,6 +173,7 @@ impl Person {
             consent: Consent::default(),
             looked_up_at: None,
             tickets: BTreeMap::new(),
+            openings: BTreeMap::new(),
             pruned_before: None,
             overflow: false,
             csat: None,
@@ -338,6 +342,7 @@ impl Person {
         for (id, ticket) in other.tickets {
             self.tickets.entry(id).or_default().merge(ticket);
         }
+        self.openings.extend(other.openings);
         self.pruned_before = self.pruned_before.max(other.pruned_before);
         self.overflow |= other.overflow;
         if let Some(csat) = other.csat {

@@ -1,14 +1,15 @@
 //! What follows from an event, once it has been folded: pure, and the same again whenever the event is seen again.
 
+use crate::action::{Action, CustomerioAction, IntercomAction, Verb};
 use crate::config::{Config, Trigger, What};
 use crate::event::{Channel, Choice, Event, IdKind, Kind, ListKind, WakeReason, action_id};
 use crate::facet::{self, Summary};
 use crate::fold::Folded;
-use crate::job::{CustomerioAction, CustomerioVerb, Job, LookUp, Work};
+use crate::job::{Job, LookUp, Work};
 use crate::person::Person;
 use crate::ports::Wake;
 use crate::rules::{Decision, PersonView, Rendered, Routes, Scope, TicketView};
-use crate::tickets::{Edge, EdgeKind, Status, Ticket, TicketFact, TicketId, TicketReport};
+use crate::tickets::{Edge, EdgeKind, Status, Ticket, TicketFact, TicketId, TicketReport, opening};
 use crate::time::{Span, Timestamp};
 
 /// An open ticket that nothing was heard of for this long is read again.
@@ -22,6 +23,14 @@ pub struct Plan {
     pub wakes: Vec<Wake>,
     /// Routes not taken, each with the reason.
     pub skipped: Vec<(String, String)>,
+    /// What conversations and tickets that are to be opened will begin with.
+    pub openings: Vec<String>,
+}
+
+#[derive(Default)]
+struct Actions {
+    customerio: Vec<CustomerioAction>,
+    intercom: Vec<IntercomAction>,
 }
 
 /// Where in a person's history a trigger comes from; the parts of an action's id.
@@ -62,9 +71,13 @@ pub fn plan(event: &Event, person: &Person, folded: Folded, config: &Config, rou
         plan.wakes.push(wake(WakeReason::ReRead, now.plus(QUIET_FOR)));
     }
 
-    let actions = actions(event, person, config, routes, now, &mut plan.skipped);
-    if !actions.is_empty() {
-        plan.jobs.push(job(Work::Customerio(actions)));
+    let Actions { customerio, intercom } = actions(event, person, config, routes, now, &mut plan.skipped);
+    plan.openings = intercom.iter().filter_map(|action| opening(&action.what.opens_with()?)).collect();
+    if !customerio.is_empty() {
+        plan.jobs.push(job(Work::Customerio(customerio)));
+    }
+    if !intercom.is_empty() {
+        plan.jobs.push(job(Work::Intercom(intercom)));
     }
 
     plan.jobs.extend(look_ups(event, person, folded, config).into_iter().map(|question| job(Work::IntercomLookUp(question))));
@@ -78,14 +91,14 @@ fn actions(
     routes: &Routes,
     now: Timestamp,
     skipped: &mut Vec<(String, String)>,
-) -> Vec<CustomerioAction> {
+) -> Actions {
     let causes = causes(event, person, config, skipped);
+    let mut actions = Actions::default();
     if causes.is_empty() {
-        return Vec::new();
+        return actions;
     }
     let summary = Summary::of(person, config, now);
     let person_view = person_view(person, &summary, now);
-    let mut actions = Vec::new();
     for cause in &causes {
         let ticket_view = cause.ticket.and_then(|id| Some(ticket_view(id, person.tickets.get(id)?, cause, config)));
         let scope = Scope::new(event, &person_view, ticket_view.as_ref(), now);
@@ -94,7 +107,10 @@ fn actions(
                 Decision::Take(rendered) => {
                     for Rendered { index, what } in rendered {
                         match what {
-                            Ok(verb) => actions.push(action(event, person, cause, route.name(), index, verb)),
+                            Ok(Verb::Customerio(verb)) => {
+                                actions.customerio.push(action(event, person, cause, route.name(), index, verb));
+                            }
+                            Ok(Verb::Intercom(verb)) => actions.intercom.push(action(event, person, cause, route.name(), index, verb)),
                             Err(reason) => skipped.push((route.name().to_owned(), reason)),
                         }
                     }
@@ -201,11 +217,12 @@ fn fact_of(fact: &TicketFact) -> Option<What> {
         | TicketFact::Attached
         | TicketFact::Detached
         | TicketFact::Updated
+        | TicketFact::Ours
         | TicketFact::ReRead => None,
     }
 }
 
-fn action(event: &Event, person: &Person, cause: &Cause<'_>, route: &str, index: usize, what: CustomerioVerb) -> CustomerioAction {
+fn action<V>(event: &Event, person: &Person, cause: &Cause<'_>, route: &str, index: usize, what: V) -> Action<V> {
     let index = index.to_string();
     let id = match (cause.edge, cause.ticket) {
         (Some((edge, episode)), Some(ticket)) => {
@@ -220,7 +237,7 @@ fn action(event: &Event, person: &Person, cause: &Cause<'_>, route: &str, index:
         }
         (Some(_) | None, Some(_) | None) => action_id(&["event", event.id.as_str(), &cause.trigger.to_string(), route, &index]),
     };
-    CustomerioAction { id, route: route.to_owned(), occurred_at: cause.at, what }
+    Action { id, route: route.to_owned(), occurred_at: cause.at, what }
 }
 
 fn look_ups(event: &Event, person: &Person, folded: Folded, config: &Config) -> Vec<LookUp> {

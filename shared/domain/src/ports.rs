@@ -1,10 +1,11 @@
 //! What the steps need of the outside world. `platform` implements these against AWS and against one SQLite file; the
 //! tests implement them in memory, with crashes.
 
+mod intercom;
+
 use crate::event::{Event, IdKind, Identifier, WakeReason, Workspace};
-use crate::id::{ConflictId, EventId, PersonId};
+use crate::id::{ActionId, ConflictId, EventId, PersonId};
 use crate::identity::ConflictKind;
-use crate::job::LookUp;
 use crate::outcome::Outcome;
 use crate::person::Person;
 use crate::tickets::TicketId;
@@ -13,6 +14,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
+
+pub use intercom::{
+    Called, ContactFields, EventNames, Intercom, IntercomCall, IntercomLookUps, LookedUp, Made, NamesTaken, SeenContact, Sought,
+};
 
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
@@ -32,19 +37,22 @@ pub enum QueueName {
     Events,
     CustomerioState,
     Customerio,
+    /// Questions, and whatever others wait for.
+    IntercomState,
     Intercom,
     /// What cannot be used, with the reason, kept for a human.
     Parked,
 }
 
 impl QueueName {
-    pub const ALL: [Self; 5] = [Self::Events, Self::CustomerioState, Self::Customerio, Self::Intercom, Self::Parked];
+    pub const ALL: [Self; 6] = [Self::Events, Self::CustomerioState, Self::Customerio, Self::IntercomState, Self::Intercom, Self::Parked];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Events => "events",
             Self::CustomerioState => "customerio-state",
             Self::Customerio => "customerio",
+            Self::IntercomState => "intercom-state",
             Self::Intercom => "intercom",
             Self::Parked => "parked",
         }
@@ -209,12 +217,34 @@ pub struct Mark {
     /// How often in a row no profile was found, or none could be confirmed.
     #[serde(default)]
     pub unconfirmed: u32,
+    /// Intercom: a contact was about to be made then, and whether it was is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creating_since: Option<Timestamp>,
+    /// Intercom: what the contact was last given, as hashes by name of field. A field that is being written is left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub given: BTreeMap<String, String>,
+    /// Intercom: the seconds that the last events of this person took, since it keeps one event for name and second.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seconds: Vec<TakenSecond>,
+    /// Intercom: contacts of theirs that are not there any more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub dead: BTreeSet<String>,
     /// The person's generation when this was written: in a later one only the timestamp still holds.
     #[serde(default)]
     pub generation: usize,
     /// 0 = not stored yet.
     #[serde(default)]
     pub version: u64,
+}
+
+/// An event's place in time at Intercom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenSecond {
+    /// Of the event's name.
+    pub name: String,
+    /// Unix seconds.
+    pub at: i64,
+    pub action: ActionId,
 }
 
 /// Something due for a person: at most one for each reason.
@@ -413,7 +443,7 @@ pub enum CustomerioWrite {
     /// Absolute values, update only. `timestamp` in unix seconds orders it against other writes.
     Attributes { profile: ProfileRef, timestamp: i64, attributes: crate::event::Attributes },
     /// `id` makes a repeat harmless.
-    Track { profile: ProfileRef, action: crate::job::CustomerioAction },
+    Track { profile: ProfileRef, action: crate::action::CustomerioAction },
 }
 
 /// The Customer.io connector, as the send step sees it.
@@ -426,27 +456,6 @@ pub trait Customerio: Send + Sync {
 
     /// How long the connector wants to be left alone (its breaker is open), if at all.
     fn pause(&self, now: Timestamp) -> Option<Span>;
-}
-
-/// The Intercom connector, as the look-up step sees it.
-pub trait IntercomLookUps: Send + Sync {
-    /// Asks, and answers as events; `asked_by` makes their ids, so that a repeated answer is the same event.
-    fn look_up(
-        &self,
-        workspace: &Workspace,
-        question: &LookUp,
-        asked_by: &EventId,
-        now: Timestamp,
-    ) -> impl Future<Output = LookedUp> + Send;
-
-    /// As [`Customerio::pause`].
-    fn pause(&self, now: Timestamp) -> Option<Span>;
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct LookedUp {
-    pub outcome: Outcome,
-    pub events: Vec<Event>,
 }
 
 // ---------------------------------------------------------------------------------------------------- sources

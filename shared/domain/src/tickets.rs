@@ -8,7 +8,7 @@
 //! This module knows nothing of people, time of day, routes or vendor JSON.
 
 use crate::event::Value;
-use crate::id::EventId;
+use crate::id::{Digest, EventId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -60,9 +60,30 @@ pub struct TicketReport {
     /// Name of the ticket type, where the payload has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket_type: Option<String>,
+    /// What it began with, as [`opening`] has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<String>,
     /// Attributes of the conversation or ticket, flat, for the category and for routes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, Value>,
+}
+
+/// Tells texts that a conversation began with apart, whatever the vendor makes of their marks and spaces. `None`: there is no
+/// text in it.
+pub fn opening(text: &str) -> Option<String> {
+    let (mut in_tag, mut in_entity) = (false, false);
+    let mut letters = String::new();
+    for c in text.chars() {
+        match c {
+            '<' => in_tag = true,
+            '>' => in_tag = false,
+            '&' => in_entity = true,
+            ';' | ' ' if in_entity => in_entity = false,
+            c if !in_tag && !in_entity && c.is_alphanumeric() => letters.extend(c.to_lowercase()),
+            _ => {}
+        }
+    }
+    (!letters.is_empty()).then(|| Digest::new("opening").with(&letters).hex())
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +112,8 @@ pub enum TicketFact {
     Updated,
     /// We asked, and this is what it was.
     ReRead,
+    /// We have just opened it ourselves.
+    Ours,
 }
 
 impl TicketFact {
@@ -109,6 +132,7 @@ impl TicketFact {
             Self::Deleted => "ticket_deleted",
             Self::Updated => "ticket_updated",
             Self::ReRead => "ticket_re_read",
+            Self::Ours => "ticket_ours",
         }
     }
 }
@@ -354,6 +378,12 @@ pub struct Ticket {
     audience: Option<Audience>,
     #[serde(rename = "cat", default, skip_serializing_if = "Option::is_none")]
     category: Option<(Timestamp, String)>,
+    /// We opened it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    ours: bool,
+    /// A human has replied.
+    #[serde(rename = "re", default, skip_serializing_if = "std::ops::Not::not")]
+    answered: bool,
     /// Since when each rule's condition on an open ticket has held: the earliest sighting.
     #[serde(rename = "w", default, skip_serializing_if = "BTreeMap::is_empty")]
     window_since: BTreeMap<String, Timestamp>,
@@ -475,8 +505,11 @@ impl Ticket {
             | TicketFact::Tagged { .. }
             | TicketFact::Rated { .. }
             | TicketFact::Updated
+            | TicketFact::Ours
             | TicketFact::ReRead => self.attached = self.attached.max(Some(Stamp(seen_at.0, 0, evidence))),
         }
+        self.ours |= report.fact == TicketFact::Ours;
+        self.answered |= matches!(report.fact, TicketFact::Replied { by: Author::Customer | Author::Teammate });
         self.opened_at = earliest(self.opened_at, report.opened_at);
         if let Some(priority) = report.priority {
             self.priority = self.priority.max(Some((seen_at.0, seen_at.1, priority)));
@@ -484,6 +517,11 @@ impl Ticket {
         // Neither of the two ever changes at Intercom; the lesser keeps readers agreed if it should.
         self.started_by = earliest(self.started_by, report.started_by);
         self.audience = earliest(self.audience, report.audience);
+    }
+
+    /// It is one that we opened.
+    pub fn is_ours(&mut self) {
+        self.ours = true;
     }
 
     /// It is gone for good, whatever comes later.
@@ -540,8 +578,12 @@ impl Ticket {
         }
     }
 
-    /// Whether the operator's definition of a ticket fits, as far as is known.
+    /// Whether the operator's definition of a ticket fits, as far as is known. What we opened ourselves is none until a human
+    /// replies.
     pub fn counts(&self, counting: &Counting) -> bool {
+        if self.ours && !self.answered {
+            return false;
+        }
         self.started_by.is_none_or(|by| counting.started_by.contains(&by)) && self.audience.is_none_or(|a| counting.audience.contains(&a))
     }
 
@@ -618,6 +660,8 @@ impl Ticket {
         self.priority = self.priority.max(other.priority);
         self.started_by = earliest(self.started_by, other.started_by);
         self.audience = earliest(self.audience, other.audience);
+        self.ours |= other.ours;
+        self.answered |= other.answered;
         if self.category < other.category {
             self.category = other.category;
         }

@@ -2,8 +2,8 @@
 
 use super::ulid::ulid;
 use serde::Serialize;
+use trefoil_domain::action::CustomerioVerb;
 use trefoil_domain::event::{Attributes, IdKind, Value};
-use trefoil_domain::job::CustomerioVerb;
 use trefoil_domain::outcome::Outcome;
 use trefoil_domain::ports::{CustomerioWrite, ProfileRef};
 

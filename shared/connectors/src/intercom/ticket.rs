@@ -135,6 +135,7 @@ pub(super) fn report(ticket: TicketId, register: Register, item: &Item<'_>, fact
         started_by: item.source.0.as_ref().and_then(|source| source.delivered_as.get()).map(started_by),
         audience: ticket_item.and_then(|t| t.category.get()).and_then(audience),
         ticket_type: ticket_item.and_then(|t| t.ticket_type.name.get()).filter(|name| is_short(name)).map(str::to_owned),
+        opening: None,
         attributes,
     }
 }

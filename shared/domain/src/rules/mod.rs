@@ -10,11 +10,11 @@ mod scope;
 
 pub use scope::{PersonView, Scope, TicketView};
 
+use crate::action::{CustomerioVerb, Verb};
 use crate::config::{
     self, ActionTemplate, Config, Expression, FILE_NAME, MAX_EVENT_NAME_BYTES, Problem, Problems, Route, Template, TemplatePart, Trigger,
 };
 use crate::event::{Attributes, Kind};
-use crate::job::CustomerioVerb;
 use cel::objects::Key;
 use cel::{Context, Env, ExecutionError, Program, Value};
 use scope::{View, names_of};
@@ -83,7 +83,7 @@ pub struct Rendered {
     /// Its place in the route, from 0.
     pub index: usize,
     /// `Err`: this action is skipped with this reason, `value_failed: <field>`, for example `value_failed: properties.score`.
-    pub what: Result<CustomerioVerb, String>,
+    pub what: Result<Verb, String>,
 }
 
 /// Reads a configuration and compiles its routes; `file_name` is for messages only.
@@ -203,7 +203,7 @@ impl CompiledRoute {
 }
 
 impl CompiledAction {
-    fn render(&self, context: &Context<'_, '_>, scope: &Scope<'_>) -> Result<CustomerioVerb, String> {
+    fn render(&self, context: &Context<'_, '_>, scope: &Scope<'_>) -> Result<Verb, String> {
         match self {
             Self::CustomerioTrackEvent { name, properties } => {
                 let name = match name.render(context, scope) {
@@ -220,7 +220,7 @@ impl CompiledAction {
                         Err(Unusable) => return Err(format!("value_failed: properties.{key}")),
                     }
                 }
-                Ok(CustomerioVerb::TrackEvent { name, properties: rendered })
+                Ok(Verb::Customerio(CustomerioVerb::TrackEvent { name, properties: rendered }))
             }
         }
     }

@@ -34,7 +34,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, V: IntercomLookUps> LookUps<'_, S,
                     let job = Job { work: Work::IntercomLookUp(question.clone()), event, workspace, person, created_at };
                     jobs.entry(key).or_insert_with(|| (job, question, Vec::new())).2.push(delivery);
                 }
-                Ok(Job { work: Work::CustomerioFacet { .. } | Work::Customerio(_), event, .. }) => {
+                Ok(Job { work: Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::Intercom(_), event, .. }) => {
                     tracing::error!(%event, "a job for another destination; it goes to the dead letters");
                     done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
                 }
@@ -73,7 +73,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, V: IntercomLookUps> LookUps<'_, S,
                 Vec::new()
             }
         };
-        let records = vec![record(&job.event, &format!("{}#{}", QueueName::Intercom, what(&question)), now, what(&question), outcome)];
+        let records = vec![record(&job.event, &format!("{}#{}", QueueName::IntercomState, what(&question)), now, what(&question), outcome)];
         let closed = match sent {
             Ok(()) => close(self.store, self.queue, records, parked).await,
             Err(error) => Err(error),
@@ -91,7 +91,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, V: IntercomLookUps> LookUps<'_, S,
         let first = deliveries.first().into_iter();
         first
             .filter_map(|d| {
-                Parked::new(QueueName::Intercom.as_str(), &job.workspace, reason.clone(), now, d.body.as_bytes()).to_message().ok()
+                Parked::new(QueueName::IntercomState.as_str(), &job.workspace, reason.clone(), now, d.body.as_bytes()).to_message().ok()
             })
             .collect()
     }

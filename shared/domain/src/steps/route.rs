@@ -351,6 +351,10 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let folded = fold(&mut person, event, deleted_at, self.config, now);
         move_facet(&mut person, event, grew, self.config, now);
         let plan = plan(event, &person, folded, self.config, self.routes, now);
+        // Before the job that opens it is in any queue: so whatever tells of it finds it known.
+        for opening in &plan.openings {
+            person.openings.entry(opening.clone()).or_insert(event.received_at);
+        }
 
         let id = person.id.clone();
         let holds_ticket = ticket.is_some_and(|ticket| person.tickets.contains_key(ticket));

@@ -6,11 +6,12 @@
 //! claim wins at Customer.io too, which drops what is older than what it has.
 
 use super::{GIVE_UP_AFTER, MALFORMED_AGAIN, Parked, back_off, close, malformed, record, retry_all};
+use crate::action::CustomerioAction;
 use crate::config::Config;
 use crate::event::{IdKind, Identifier, WakeReason};
 use crate::facet::{self, Facet, Summary};
 use crate::id::PersonId;
-use crate::job::{CustomerioAction, Job, Work};
+use crate::job::{Job, Work};
 use crate::outcome::{Outcome, Reason};
 use crate::person::Person;
 use crate::ports::{
@@ -98,7 +99,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
         for delivery in deliveries {
             match serde_json::from_str::<Job>(&delivery.body) {
                 Ok(job @ Job { work: Work::CustomerioFacet { .. } | Work::Customerio(_), .. }) => incoming.push(Incoming { delivery, job }),
-                Ok(Job { work: Work::IntercomLookUp(_), event, .. }) => {
+                Ok(Job { work: Work::IntercomLookUp(_) | Work::Intercom(_), event, .. }) => {
                     tracing::error!(%event, queue = lane.as_str(), "a job for another destination; it goes to the dead letters");
                     done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
                 }
@@ -187,7 +188,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                         outcomes[*index] = Some(Outcome::skipped("already_there"));
                         false
                     }
-                    Work::Customerio(_) | Work::IntercomLookUp(_) => true,
+                    Work::Customerio(_) | Work::IntercomLookUp(_) | Work::Intercom(_) => true,
                 });
             }
         }
@@ -396,11 +397,15 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                 outcomes[*index] = Some(match &job.work {
                     Work::CustomerioFacet { .. } => facet_outcome.clone(),
                     // An event rests on the state before it: while that is not there, the event waits with it.
-                    Work::Customerio(_) | Work::IntercomLookUp(_) if matches!(facet_outcome, Outcome::RetryAfter { .. }) => {
+                    Work::Customerio(_) | Work::IntercomLookUp(_) | Work::Intercom(_)
+                        if matches!(facet_outcome, Outcome::RetryAfter { .. }) =>
+                    {
                         facet_outcome.clone()
                     }
-                    Work::Customerio(_) | Work::IntercomLookUp(_) if range.is_empty() => Outcome::skipped("profile_unverified"),
-                    Work::Customerio(_) | Work::IntercomLookUp(_) => worst(&answers[range.clone()]),
+                    Work::Customerio(_) | Work::IntercomLookUp(_) | Work::Intercom(_) if range.is_empty() => {
+                        Outcome::skipped("profile_unverified")
+                    }
+                    Work::Customerio(_) | Work::IntercomLookUp(_) | Work::Intercom(_) => worst(&answers[range.clone()]),
                 });
             }
             if matches!(facet_outcome, Outcome::Rejected { .. }) {
@@ -471,7 +476,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
             }
             let what = match &job.work {
                 Work::CustomerioFacet { .. } => "support_facet",
-                Work::Customerio(_) => "actions",
+                Work::Customerio(_) | Work::Intercom(_) => "actions",
                 Work::IntercomLookUp(_) => "look_up",
             };
             records.push(record(&job.event, &format!("{lane}#{}", job.person), now, what, outcome));
@@ -522,7 +527,7 @@ fn address(person: &Person, config: &Config) -> Address {
 fn actions(job: &Job) -> &[CustomerioAction] {
     match &job.work {
         Work::Customerio(actions) => actions,
-        Work::CustomerioFacet { .. } | Work::IntercomLookUp(_) => &[],
+        Work::CustomerioFacet { .. } | Work::IntercomLookUp(_) | Work::Intercom(_) => &[],
     }
 }
 

@@ -33,8 +33,9 @@ impl Bench {
 
     /// Routes all that waits; answers (reads, single writes, transactions, jobs sent).
     pub(crate) fn route(&self) -> (u64, u64, u64, u64) {
-        let jobs =
-            || [QueueName::CustomerioState, QueueName::Customerio, QueueName::Intercom].map(|q| self.world.sends(q)).iter().sum::<u64>();
+        let jobs = || {
+            [QueueName::CustomerioState, QueueName::Customerio, QueueName::IntercomState].map(|q| self.world.sends(q)).iter().sum::<u64>()
+        };
         let (calls, sent) = (self.world.store_calls(), jobs());
         let router = Router {
             store: &self.world,

@@ -79,7 +79,7 @@ fn run(case: &Case<'_>, weather: &Weather, mut incoming: Vec<Event>, until: Time
     let look_ups = LookUps { store: world, queue: world, clock: world, jitter: world, intercom: &truth };
     incoming.reverse();
 
-    const QUEUES: [QueueName; 4] = [QueueName::Events, QueueName::CustomerioState, QueueName::Customerio, QueueName::Intercom];
+    const QUEUES: [QueueName; 4] = [QueueName::Events, QueueName::CustomerioState, QueueName::Customerio, QueueName::IntercomState];
     let mut running: Vec<(QueueName, Work<'_>)> = Vec::new();
     let mut context = Context::from_waker(Waker::noop());
     let mut turns = 0;
@@ -102,7 +102,7 @@ fn run(case: &Case<'_>, weather: &Weather, mut incoming: Vec<Event>, until: Time
                 let work: Work<'_> = match queue {
                     QueueName::Events => Box::pin(router.handle(batch)),
                     QueueName::CustomerioState | QueueName::Customerio => Box::pin(sender.handle(queue, batch)),
-                    QueueName::Intercom => Box::pin(look_ups.handle(batch)),
+                    QueueName::IntercomState => Box::pin(look_ups.handle(batch)),
                     QueueName::Parked => unreachable!("nobody works on what is parked"),
                 };
                 running.push((queue, work));

@@ -125,6 +125,7 @@ pub(crate) fn queue_variable(queue: QueueName) -> &'static str {
         QueueName::Events => variable::QUEUE_EVENTS,
         QueueName::CustomerioState => variable::QUEUE_CUSTOMERIO_STATE,
         QueueName::Customerio => variable::QUEUE_CUSTOMERIO,
+        QueueName::IntercomState => variable::QUEUE_INTERCOM_STATE,
         QueueName::Intercom => variable::QUEUE_INTERCOM,
         QueueName::Parked => variable::QUEUE_PARKED,
     }

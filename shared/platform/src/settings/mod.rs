@@ -90,6 +90,7 @@ pub mod variable {
     pub const QUEUE_EVENTS: &str = "TREFOIL_QUEUE_EVENTS";
     pub const QUEUE_CUSTOMERIO_STATE: &str = "TREFOIL_QUEUE_CUSTOMERIO_STATE";
     pub const QUEUE_CUSTOMERIO: &str = "TREFOIL_QUEUE_CUSTOMERIO";
+    pub const QUEUE_INTERCOM_STATE: &str = "TREFOIL_QUEUE_INTERCOM_STATE";
     pub const QUEUE_INTERCOM: &str = "TREFOIL_QUEUE_INTERCOM";
     pub const QUEUE_PARKED: &str = "TREFOIL_QUEUE_PARKED";
     /// URL of a queue that an EventBridge rule fills with Segment's events. Set: the function is fed from it, and takes no

@@ -198,7 +198,7 @@ impl Environment {
             let workspace = groups::workspace(reader);
             let intercom = groups::intercom_api(reader);
             let tables = groups::tables(reader);
-            let queues = groups::queues(reader, &[QueueName::Events, QueueName::Intercom, QueueName::Parked]);
+            let queues = groups::queues(reader, &[QueueName::Events, QueueName::IntercomState, QueueName::Intercom, QueueName::Parked]);
             let warm = warm(reader);
             Some(SendIntercom {
                 workspace: workspace?,

@@ -276,6 +276,7 @@ fn number(queue: QueueName) -> i64 {
         QueueName::Customerio => 3,
         QueueName::Intercom => 4,
         QueueName::Parked => 5,
+        QueueName::IntercomState => 6,
     }
 }
 
@@ -287,6 +288,7 @@ fn index(queue: QueueName) -> usize {
         QueueName::Customerio => 2,
         QueueName::Intercom => 3,
         QueueName::Parked => 4,
+        QueueName::IntercomState => 5,
     }
 }
 

@@ -1,0 +1,244 @@
+//! Things to do at the destinations: verb and object, filled in, ready for a job.
+//!
+//! A route renders its fields into JSON, which is read into these types: their field names are those of `trefoil.yaml`.
+
+use crate::event::Attributes;
+use crate::id::ActionId;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One thing to do, with a name that is the same however often it is planned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Action<V> {
+    pub id: ActionId,
+    /// The route that asked for it, for the record.
+    pub route: String,
+    /// When the fact behind it happened.
+    pub occurred_at: Timestamp,
+    #[serde(flatten)]
+    pub what: V,
+}
+
+pub type CustomerioAction = Action<CustomerioVerb>;
+pub type IntercomAction = Action<IntercomVerb>;
+
+/// What a route asks for, whichever destination it is for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verb {
+    Customerio(CustomerioVerb),
+    Intercom(IntercomVerb),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case")]
+pub enum CustomerioVerb {
+    TrackEvent {
+        name: String,
+        #[serde(default)]
+        properties: Attributes,
+    },
+}
+
+/// <https://developers.intercom.com/docs/references/rest-api/api.intercom.io>
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case")]
+pub enum IntercomVerb {
+    /// Brings the contact up to date; `create`: makes it where there is none.
+    UpsertContact(UpsertContact),
+    /// By name; a tag that is not there yet is made.
+    AddTag {
+        tag: String,
+    },
+    RemoveTag {
+        tag: String,
+    },
+    TrackEvent(TrackEvent),
+    /// All e-mail, or one subscription type by its name or id. `subscribed: true` never goes against an opt-out.
+    SetSubscription {
+        #[serde(default)]
+        topic: Option<String>,
+        subscribed: bool,
+    },
+    /// As the contact. People see it.
+    OpenConversation(OpenConversation),
+    /// From the teammate of the settings to the contact. People see it.
+    SendMessage(SendMessage),
+    /// For teammates only. People see it.
+    AddNote {
+        body: String,
+        #[serde(default)]
+        on: NoteOn,
+    },
+    /// People see it.
+    CreateTicket(CreateTicket),
+    /// The company, and the person's part in it where there is a contact.
+    UpsertCompany(UpsertCompany),
+    ArchiveContact,
+    DeleteContact,
+    /// Leads of the person go up in their user.
+    MergeContacts,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UpsertContact {
+    pub create: bool,
+    /// Left out: a user where there is a user id, else a lead.
+    pub role: Option<ContactRole>,
+    pub name: Option<String>,
+    pub phone: Option<String>,
+    /// Address of a picture.
+    pub avatar: Option<String>,
+    /// A time: unix seconds, or ISO 8601.
+    pub signed_up_at: Option<serde_json::Value>,
+    /// As `signed_up_at`.
+    pub last_seen_at: Option<serde_json::Value>,
+    /// Id of a teammate.
+    pub owner_id: Option<String>,
+    pub attributes: Attributes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContactRole {
+    User,
+    Lead,
+}
+
+impl ContactRole {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Lead => "lead",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrackEvent {
+    pub name: String,
+    /// Takes the place of `name` where Intercom has as many names of events as it takes.
+    #[serde(default)]
+    pub fallback: Option<String>,
+    #[serde(default)]
+    pub metadata: Attributes,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OpenConversation {
+    pub body: String,
+    #[serde(default)]
+    pub assign_to_admin: Option<String>,
+    #[serde(default)]
+    pub assign_to_team: Option<String>,
+    /// For teammates only.
+    #[serde(default)]
+    pub note: Option<String>,
+    #[serde(default)]
+    pub tag: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SendMessage {
+    pub channel: MessageChannel,
+    /// An e-mail must have one.
+    #[serde(default)]
+    pub subject: Option<String>,
+    pub body: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageChannel {
+    InApp,
+    Email,
+}
+
+/// Where a note goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteOn {
+    #[default]
+    Contact,
+    /// The person's latest open conversation; where there is none, the contact.
+    Conversation,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateTicket {
+    /// Id of the ticket type.
+    pub ticket_type: String,
+    pub title: String,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub attributes: Attributes,
+    #[serde(default)]
+    pub assign_to_admin: Option<String>,
+    #[serde(default)]
+    pub assign_to_team: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpsertCompany {
+    /// The customer's own id of it.
+    pub company_id: String,
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub plan: Option<String>,
+    #[serde(default)]
+    pub size: Option<serde_json::Value>,
+    #[serde(default)]
+    pub website: Option<String>,
+    #[serde(default)]
+    pub industry: Option<String>,
+    /// Whole units of money.
+    #[serde(default)]
+    pub monthly_spend: Option<serde_json::Value>,
+    /// A time: unix seconds, or ISO 8601.
+    #[serde(default)]
+    pub remote_created_at: Option<serde_json::Value>,
+    #[serde(default)]
+    pub attributes: Attributes,
+}
+
+impl IntercomVerb {
+    /// As it stands in `trefoil.yaml`, without the destination.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::UpsertContact(_) => "upsert_contact",
+            Self::AddTag { .. } => "add_tag",
+            Self::RemoveTag { .. } => "remove_tag",
+            Self::TrackEvent(_) => "track_event",
+            Self::SetSubscription { .. } => "set_subscription",
+            Self::OpenConversation(_) => "open_conversation",
+            Self::SendMessage(_) => "send_message",
+            Self::AddNote { .. } => "add_note",
+            Self::CreateTicket(_) => "create_ticket",
+            Self::UpsertCompany(_) => "upsert_company",
+            Self::ArchiveContact => "archive_contact",
+            Self::DeleteContact => "delete_contact",
+            Self::MergeContacts => "merge_contacts",
+        }
+    }
+
+    /// The text with which a conversation or ticket that this opens begins: see [`crate::tickets::opening`].
+    pub fn opens_with(&self) -> Option<String> {
+        match self {
+            Self::OpenConversation(open) => Some(open.body.clone()),
+            Self::CreateTicket(ticket) => Some(format!("{} {}", ticket.title, ticket.description.as_deref().unwrap_or_default())),
+            Self::UpsertContact(_)
+            | Self::AddTag { .. }
+            | Self::RemoveTag { .. }
+            | Self::TrackEvent(_)
+            | Self::SetSubscription { .. }
+            | Self::SendMessage(_)
+            | Self::AddNote { .. }
+            | Self::UpsertCompany(_)
+            | Self::ArchiveContact
+            | Self::DeleteContact
+            | Self::MergeContacts => None,
+        }
+    }
+}

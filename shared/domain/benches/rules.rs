@@ -61,6 +61,7 @@ fn main() {
             started_by: None,
             audience: None,
             ticket_type: None,
+            opening: None,
             attributes,
         }))
     };

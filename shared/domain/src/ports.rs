@@ -220,9 +220,15 @@ pub struct Mark {
     /// Intercom: a contact was about to be made then, and whether it was is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creating_since: Option<Timestamp>,
-    /// Intercom: what the contact was last given, as hashes by name of field. A field that is being written is left out.
+    /// Intercom: somebody is writing to the contact, and nobody else may until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_until: Option<Timestamp>,
+    /// Intercom: hash of the ids that no contact was found by, last at `profile_seen_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_for: Option<String>,
+    /// Intercom: what the contact was last given, by name of field.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub given: BTreeMap<String, String>,
+    pub given: BTreeMap<String, Given>,
     /// Intercom: the seconds that the last events of this person took, since it keeps one event for name and second.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seconds: Vec<TakenSecond>,
@@ -235,6 +241,14 @@ pub struct Mark {
     /// 0 = not stored yet.
     #[serde(default)]
     pub version: u64,
+}
+
+/// The value that a field was last given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    pub hash: String,
+    /// When the fact behind it happened: an older one comes too late.
+    pub at: Timestamp,
 }
 
 /// An event's place in time at Intercom.

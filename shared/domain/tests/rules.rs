@@ -34,6 +34,7 @@ fn ticket_event(fact: TicketFact, values: Value) -> Event {
         started_by: None,
         audience: None,
         ticket_type: None,
+        opening: None,
         attributes: attributes(values),
     }))
 }

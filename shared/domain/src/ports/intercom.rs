@@ -42,6 +42,9 @@ pub trait Intercom: Send + Sync {
     /// Searches by address. A contact made within the last minutes may be missing.
     fn with_email(&self, email: &str, now: Timestamp) -> impl Future<Output = Sought> + Send;
 
+    /// Reads one contact; of one that was merged, the one it went up in.
+    fn contact(&self, contact: &str, now: Timestamp) -> impl Future<Output = Sought> + Send;
+
     /// Makes one call.
     fn call(&self, call: &IntercomCall, now: Timestamp) -> impl Future<Output = Called> + Send;
 

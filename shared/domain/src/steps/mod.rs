@@ -1,7 +1,9 @@
 //! The stages of the road: each loads through the ports, calls the pure part, and saves. No vendor, no AWS.
 
+mod ended;
 pub mod ingest;
 pub mod look_up;
+mod people;
 pub mod route;
 pub mod scan;
 pub mod send;

@@ -5,7 +5,9 @@
 //! writes again. Each claim takes a greater `timestamp` than the one before, so that of two writers who overlap the later
 //! claim wins at Customer.io too, which drops what is older than what it has.
 
-use super::{GIVE_UP_AFTER, MALFORMED_AGAIN, Parked, back_off, close, malformed, record, retry_all};
+use super::ended::{Ended, end, worst};
+use super::people::{People, is_theirs_alone};
+use super::{MALFORMED_AGAIN, back_off, malformed, retry_all};
 use crate::action::CustomerioAction;
 use crate::config::Config;
 use crate::event::{IdKind, Identifier, WakeReason};
@@ -16,7 +18,7 @@ use crate::outcome::{Outcome, Reason};
 use crate::person::Person;
 use crate::ports::{
     Address, AliasKey, Clock, Commit, Customerio, CustomerioWrite, Delivery, Destination, Disposition, Jitter, Mark, ProfileLookUp,
-    ProfileRef, Queue, QueueName, Record, Store, StoreError, Wake,
+    ProfileRef, Queue, QueueName, Store, StoreError, Wake,
 };
 use crate::time::{Span, Timestamp};
 use std::collections::BTreeMap;
@@ -134,35 +136,14 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
     /// Reads people and marks, follows merges, and settles what needs no writing.
     async fn targets(&self, incoming: &[Incoming], outcomes: &mut [Option<Outcome>]) -> Result<Vec<Target>, StoreError> {
         let now = self.clock.now();
-        let mut known: BTreeMap<PersonId, (Person, Mark)> = BTreeMap::new();
-        let mut wanted: Vec<PersonId> = incoming.iter().map(|i| i.job.person.clone()).collect();
-        // One round trip, and one more where a merge has to be followed, in either direction.
-        for _ in 0..8 {
-            wanted.sort();
-            wanted.dedup();
-            wanted.retain(|id| !known.contains_key(id));
-            if wanted.is_empty() {
-                break;
-            }
-            let read = self.store.with_marks(Destination::Customerio, &wanted).await?;
-            wanted = read.values().flat_map(|(person, mark)| neighbours(person, mark)).collect();
-            known.extend(read);
-        }
+        let known = People::read(self.store, Destination::Customerio, incoming.iter().map(|i| i.job.person.clone()).collect()).await?;
         let mut targets: BTreeMap<PersonId, Target> = BTreeMap::new();
         for (index, Incoming { job, .. }) in incoming.iter().enumerate() {
-            let mut id = &job.person;
-            let mut left_open = false;
-            while let Some((person, mark)) = known.get(id) {
-                let Some(next) = &person.merged_into else { break };
-                // A write for the absorbed record may have landed after the survivor's.
-                left_open |= mark.dirty;
-                id = next;
-            }
-            let Some((person, mark)) = known.get(id) else {
+            let Some((person, mark, left_open)) = known.survivor(&job.person) else {
                 outcomes[index] = Some(Outcome::skipped("person_forgotten"));
                 continue;
             };
-            let target = targets.entry(id.clone()).or_insert_with(|| {
+            let target = targets.entry(person.id.clone()).or_insert_with(|| {
                 let mark = if mark.generation == person.generation() { mark.clone() } else { forget(mark, person) };
                 Target {
                     person: person.clone(),
@@ -179,7 +160,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
         }
         for target in targets.values_mut() {
             let Target { person, mark, .. } = target;
-            let absorbed = person.absorbed.iter().filter_map(|id| known.get(id)).map(|(_, mark)| mark.last_timestamp);
+            let absorbed = known.absorbed(person).map(|mark| mark.last_timestamp);
             mark.last_timestamp = absorbed.fold(mark.last_timestamp, i64::max);
             target.facet = facet::render(person, self.config, now).filter(|f| mark.dirty || mark.facet_hash.as_ref() != Some(&f.hash));
             if target.facet.is_none() {
@@ -254,9 +235,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
         for (index, address) in asked.iter_mut() {
             address.ids.retain(|(kind, value)| {
                 let person = &targets[*index].person;
-                let theirs = |claimant: &PersonId| *claimant == person.id || person.absorbed.contains(claimant);
-                let alias = found.aliases.get(&key(*index, value));
-                *kind != IdKind::Email || alias.is_some_and(|alias| !alias.claimants.is_empty() && alias.claimants.iter().all(theirs))
+                *kind != IdKind::Email || is_theirs_alone(person, found.aliases.get(&key(*index, value)))
             });
         }
         Ok(())
@@ -446,54 +425,13 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
         Ok(())
     }
 
-    /// Turns outcomes into what becomes of the messages, after writing down whatever is final.
     async fn finish(&self, lane: QueueName, incoming: Vec<Incoming>, outcomes: Vec<Outcome>) -> Vec<(String, Disposition)> {
-        let now = self.clock.now();
-        let mut records: Vec<Record> = Vec::new();
-        let mut parked = Vec::new();
-        let mut done = Vec::new();
-        let mut again = Vec::new();
-        for (Incoming { delivery, job }, outcome) in incoming.into_iter().zip(outcomes) {
-            let outcome = match outcome {
-                // State is never given up: it is as true as ever, and nobody would tell it again.
-                Outcome::RetryAfter { reason, .. }
-                    if now.since(job.created_at) > GIVE_UP_AFTER && matches!(job.work, Work::Customerio(_)) =>
-                {
-                    Outcome::Rejected { reason }
-                }
-                outcome => outcome,
-            };
-            match &outcome {
-                Outcome::RetryAfter { delay, reason } => {
-                    let delay = (*delay).max(back_off(delivery.receive_count, self.jitter));
-                    tracing::info!(event = %job.event, queue = lane.as_str(), reason = reason.code, receive_count = delivery.receive_count, delay_ms = delay.millis(), "the job comes again");
-                    again.push((delivery.id, Disposition::Retry(delay)));
-                    continue;
-                }
-                Outcome::Rejected { reason } => parked.push((reason.clone(), delivery.body.clone(), job.workspace.clone())),
-                // State without a profile is tried again by the scan.
-                Outcome::Blocked { .. } | Outcome::Done | Outcome::Skipped { .. } => {}
-            }
-            let what = match &job.work {
-                Work::CustomerioFacet { .. } => "support_facet",
-                Work::Customerio(_) | Work::Intercom(_) => "actions",
-                Work::IntercomLookUp(_) => "look_up",
-            };
-            records.push(record(&job.event, &format!("{lane}#{}", job.person), now, what, outcome));
-            done.push((delivery.id, Disposition::Delete, delivery.receive_count));
-        }
-        let parked = parked
-            .into_iter()
-            .filter_map(|(reason, body, workspace)| Parked::new(lane.as_str(), &workspace, reason, now, body.as_bytes()).to_message().ok())
-            .collect();
-        match close(self.store, self.queue, records, parked).await {
-            Ok(()) => again.extend(done.into_iter().map(|(id, disposition, _)| (id, disposition))),
-            Err(error) => {
-                tracing::warn!(%error, "the outcomes could not be written down; the jobs come again");
-                again.extend(done.into_iter().map(|(id, _, count)| (id, Disposition::Retry(back_off(count, self.jitter)))));
-            }
-        }
-        again
+        let ended = incoming.into_iter().zip(outcomes).map(|(Incoming { delivery, job }, outcome)| {
+            let is_state = matches!(job.work, Work::CustomerioFacet { .. });
+            let what = if is_state { "support_facet" } else { "actions" };
+            Ended { delivery, job, what, outcome, notes: Vec::new(), is_state }
+        });
+        end((self.store, self.queue, self.clock, self.jitter), lane, Vec::new(), ended.collect()).await
     }
 }
 
@@ -507,16 +445,6 @@ fn set(outcomes: &mut [Option<Outcome>], jobs: &[usize], outcome: &Outcome) {
 /// profile now.
 fn forget(mark: &Mark, person: &Person) -> Mark {
     Mark { last_timestamp: mark.last_timestamp, version: mark.version, generation: person.generation(), dirty: true, ..Mark::default() }
-}
-
-/// Records of the same human whose marks matter too: the one that goes on, or those just taken over, whose writes carried
-/// timestamps that ours have to exceed.
-fn neighbours(person: &Person, mark: &Mark) -> Vec<PersonId> {
-    match &person.merged_into {
-        Some(survivor) => std::iter::once(survivor.clone()).collect(),
-        None if mark.generation != person.generation() || mark.dirty => person.absorbed.clone(),
-        None => Vec::new(),
-    }
 }
 
 fn address(person: &Person, config: &Config) -> Address {
@@ -538,16 +466,4 @@ fn repair(person: &Person, tries: u32, now: Timestamp) -> Wake {
         reason: WakeReason::RepairCustomerio,
         due: now.plus(repair_after(tries)),
     }
-}
-
-/// One job's actions share its fate: retrying one that is done already is harmless, losing one is not.
-fn worst(outcomes: &[Outcome]) -> Outcome {
-    let severity = |outcome: &Outcome| match outcome {
-        Outcome::RetryAfter { .. } => 4,
-        Outcome::Rejected { .. } => 3,
-        Outcome::Blocked { .. } => 2,
-        Outcome::Done => 1,
-        Outcome::Skipped { .. } => 0,
-    };
-    outcomes.iter().max_by_key(|o| severity(o)).cloned().unwrap_or(Outcome::Done)
 }

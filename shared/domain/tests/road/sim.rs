@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use trefoil_domain::action::CustomerioVerb;
 use trefoil_domain::event::{Attributes, Event, IdKind, Workspace};
-use trefoil_domain::id::{ConflictId, EventId, PersonId};
+use trefoil_domain::id::{ActionId, ConflictId, EventId, PersonId};
 use trefoil_domain::job::LookUp;
+use trefoil_domain::ledger::{Entry, Ledger, Review};
 use trefoil_domain::outcome::Outcome;
 use trefoil_domain::person::Person;
 use trefoil_domain::ports::*;
@@ -50,7 +51,7 @@ impl Dice {
 }
 
 /// Ready at the second poll.
-struct Yield(bool);
+pub(crate) struct Yield(bool);
 
 impl Future for Yield {
     type Output = ();
@@ -63,7 +64,7 @@ impl Future for Yield {
     }
 }
 
-fn point() -> Yield {
+pub(crate) fn point() -> Yield {
     Yield(false)
 }
 
@@ -75,6 +76,8 @@ struct Stored {
     wakes: BTreeMap<(PersonId, trefoil_domain::event::WakeReason), Wake>,
     conflicts: BTreeMap<ConflictId, ConflictNote>,
     records: Vec<Record>,
+    entries: BTreeMap<ActionId, Entry>,
+    names: NamesTaken,
     reads: u64,
     writes: u64,
     transactions: u64,
@@ -378,6 +381,46 @@ impl Store for World {
 
     async fn history(&self, event: &EventId, _: Timestamp) -> Result<Vec<Record>, StoreError> {
         Ok(self.records().into_iter().filter(|r| r.event == *event).collect())
+    }
+}
+
+impl Ledger for World {
+    async fn entry(&self, action: &ActionId) -> Result<Option<Entry>, StoreError> {
+        point().await;
+        Ok(self.stored.lock().expect("lock").entries.get(action).cloned())
+    }
+
+    async fn put_entry(&self, mut entry: Entry, _: Timestamp) -> Result<Commit, StoreError> {
+        point().await;
+        let mut stored = self.stored.lock().expect("lock");
+        if stored.entries.get(&entry.action).map_or(0, |e| e.version) != entry.version {
+            return Ok(Commit::Conflict);
+        }
+        entry.version += 1;
+        stored.entries.insert(entry.action.clone(), entry);
+        Ok(Commit::Done)
+    }
+
+    async fn wanting_review(&self, _: &Workspace) -> Result<Vec<Entry>, StoreError> {
+        Ok(self.stored.lock().expect("lock").entries.values().filter(|e| e.review == Review::Wanted).cloned().collect())
+    }
+}
+
+impl EventNames for World {
+    async fn event_names(&self, _: &Workspace) -> Result<NamesTaken, StoreError> {
+        point().await;
+        Ok(self.stored.lock().expect("lock").names.clone())
+    }
+
+    async fn put_event_names(&self, _: &Workspace, mut names: NamesTaken) -> Result<Commit, StoreError> {
+        point().await;
+        let mut stored = self.stored.lock().expect("lock");
+        if stored.names.version != names.version {
+            return Ok(Commit::Conflict);
+        }
+        names.version += 1;
+        stored.names = names;
+        Ok(Commit::Done)
     }
 }
 

@@ -78,7 +78,8 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
     pub(super) fn known(&self, visit: &mut Visit<'_>) -> Option<Contact> {
         if visit.contact.is_none() {
             let is_gone = |id: &String| visit.person.gone.get(id).is_some_and(|gone| gone.gone);
-            let id = visit.mark.profile.clone().filter(|id| !is_gone(id)).or_else(|| {
+            let remembered = visit.mark.promoting.as_ref().or(visit.mark.profile.as_ref()).cloned();
+            let id = remembered.filter(|id| !is_gone(id)).or_else(|| {
                 let mut theirs = contacts_of(visit).into_iter();
                 let only = theirs.next()?;
                 theirs.next().is_none().then_some(only)

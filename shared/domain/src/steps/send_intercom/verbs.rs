@@ -97,7 +97,7 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
 
     async fn upsert(&self, visit: &mut Visit<'_>, job: &Job, at: Timestamp, upsert: &UpsertContact) -> Result<(), Halt> {
         let whole = self.fields(visit, upsert).await?;
-        let (contact, made) =
+        let (_, made) =
             if upsert.create { self.contact_or_new(visit, job, &whole).await? } else { (self.contact(visit, job).await?, false) };
         if made {
             values(&whole).iter().for_each(|(field, value)| visit.gave(field, value, at));
@@ -120,50 +120,69 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
         }
         self.claim(visit).await?;
         let update = |c: &Contact| IntercomCall::UpdateContact { contact: c.id.clone(), fields: news.clone() };
-        let done = match self.done_on_contact(visit, job, update).await {
+        let called = match self.on_contact(visit, job, update).await {
             // It has gone while we knew it.
             Err(_) if upsert.create && visit.contact.is_none() && visit.mark.profile.is_none() => {
-                let (_, made) = self.contact_or_new(visit, job, &whole).await?;
-                if made {
+                if let (_, true) = self.contact_or_new(visit, job, &whole).await? {
                     values(&whole).iter().for_each(|(field, value)| visit.gave(field, value, at));
                     return Ok(());
                 }
-                self.done_on_contact(visit, job, update).await?
+                self.on_contact(visit, job, update).await?
             }
-            done => done?,
+            called => called?,
         };
-        if whole.role == Some(ContactRole::User) && done.role == Some(ContactRole::Lead) {
-            self.promote(visit, job, &whole, contact).await?;
+        match called {
+            Called::Done(Made { role: Some(ContactRole::Lead), .. }) if whole.role == Some(ContactRole::User) => {
+                self.promote(visit, job, &whole).await?;
+            }
+            // A lead, and the user that it ought to be is there already.
+            Called::Exists { .. } if whole.user_id.is_some() => self.promote(visit, job, &whole).await?,
+            Called::Done(made) => visit.notes.extend(made.notes),
+            Called::Exists { .. } => return Err(Halt::Ends(Outcome::blocked("taken_by_another_contact"))),
+            Called::Not(_) | Called::Unknown(_) | Called::NoContact | Called::MergedInto(_) | Called::TooManyNames => {
+                return Err(Halt::Ends(Outcome::rejected("unexpected_answer", "")));
+            }
         }
         given.iter().for_each(|(field, value)| visit.gave(field, value, at));
         Ok(())
     }
 
-    /// Intercom has left a lead a lead: a user is made, and the lead goes up in it.
-    async fn promote(&self, visit: &mut Visit<'_>, job: &Job, fields: &ContactFields, lead: Contact) -> Result<(), Halt> {
-        let (from, seen_at) = (visit.contact.take().map_or(lead.id, |contact| contact.id), visit.mark.profile_seen_at);
-        visit.mark.profile = None;
-        match self.create(visit, job, fields).await {
-            Ok((user, _)) if user.id != from => {
-                let merge = IntercomCall::MergeContacts { from: from.clone(), into: user.id.clone() };
+    /// Intercom has left a lead a lead: a user is made, and the lead goes up in it. Until it has, the lead stays the contact, so
+    /// that whoever comes next goes on here.
+    async fn promote(&self, visit: &mut Visit<'_>, job: &Job, fields: &ContactFields) -> Result<(), Halt> {
+        let Some(lead) = visit.contact.take() else { return Err(Halt::busy()) };
+        let (profile, given, told) = (visit.mark.profile.clone(), visit.mark.given.clone(), visit.learnt.len());
+        visit.mark.promoting = Some(lead.id.clone());
+        let merged = match self.create(visit, job, fields).await {
+            Ok((user, _)) if user.id == lead.id => {
+                visit.notes.push("still_a_lead".to_owned());
+                visit.mark.promoting = None;
+                return Ok(());
+            }
+            Ok((user, _)) => {
+                let merge = IntercomCall::MergeContacts { from: lead.id.clone(), into: user.id };
                 match self.intercom.call(&merge, self.clock.now()).await {
-                    Called::Not(outcome) | Called::Unknown(outcome) => Err(Halt::Ends(outcome)),
                     // What is not there any more has been merged already.
-                    Called::Done(_) | Called::NoContact | Called::MergedInto(_) => {
-                        visit.mark.dead.insert(from);
-                        Ok(())
-                    }
+                    Called::Done(_) | Called::NoContact | Called::MergedInto(_) => Ok(()),
+                    Called::Not(outcome) | Called::Unknown(outcome) => Err(Halt::Ends(outcome)),
                     Called::Exists { .. } | Called::TooManyNames => Err(Halt::Ends(Outcome::rejected("unexpected_answer", ""))),
                 }
             }
-            Ok(_) => {
-                visit.notes.push("still_a_lead".to_owned());
-                Ok(())
+            Err(halt) => Err(halt),
+        };
+        match merged {
+            Ok(()) => {
+                visit.mark.promoting = None;
+                visit.mark.dead.insert(lead.id);
+                visit.mark.given.clear();
+                // Of one that was there before, nothing is known.
+                let update = |c: &Contact| IntercomCall::UpdateContact { contact: c.id.clone(), fields: fields.clone() };
+                self.done_on_contact(visit, job, update).await.map(drop)
             }
             Err(halt) => {
-                visit.mark.profile = Some(from.clone());
-                visit.mark.profile_seen_at = seen_at;
-                visit.contact = Some(Contact { id: from, role: Some(ContactRole::Lead) });
+                (visit.mark.profile, visit.mark.given) = (profile, given);
+                visit.learnt.truncate(told);
+                visit.contact = Some(lead);
                 Err(halt)
             }
         }

@@ -73,6 +73,7 @@ impl<'v> Visit<'v> {
             for old in absorbed.chain([mark]) {
                 adopted.busy_until = adopted.busy_until.max(old.busy_until);
                 adopted.creating_since = adopted.creating_since.max(old.creating_since);
+                adopted.promoting = adopted.promoting.or_else(|| old.promoting.clone());
                 adopted.dead.extend(old.dead.iter().cloned());
                 adopted.seconds.extend(old.seconds.iter().cloned());
             }
@@ -98,6 +99,9 @@ impl<'v> Visit<'v> {
             let from = Identifier::new(IdKind::IntercomId, &old.id).into_iter().collect();
             let merged = Kind::PersonMerged(Merged { from, profile: Profile::default() });
             self.tell(&["merged", &old.id, &to], Identifier { kind: IdKind::IntercomId, value: to.clone() }, merged, job, now);
+            if self.mark.promoting.as_ref() == Some(&old.id) {
+                self.mark.promoting = None;
+            }
             self.mark.dead.insert(old.id);
         }
         self.mark.given.clear();
@@ -112,6 +116,7 @@ impl<'v> Visit<'v> {
         }
         self.mark.given.clear();
         self.mark.profile = None;
+        self.mark.promoting = None;
     }
 
     pub(super) fn tell(&mut self, name: &[&str], id: Identifier, kind: Kind, job: &Job, now: Timestamp) {

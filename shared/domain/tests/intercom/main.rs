@@ -4,6 +4,8 @@
 #[path = "../road/sim.rs"]
 #[allow(dead_code, reason = "the road uses the rest")]
 mod sim;
+
+mod acts;
 mod workspace;
 
 use serde_json::json;
@@ -335,11 +337,13 @@ fn now_or_never<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+/// `RACES=20000` runs more of them, `RACE=299` one alone.
 #[test]
 fn a_thousand_races() {
+    let races = std::env::var("RACES").ok().and_then(|races| races.parse().ok()).unwrap_or(1000);
     let only = std::env::var("RACE").ok().and_then(|seed| seed.parse().ok());
     match only {
         Some(seed) => race(seed),
-        None => (0..1000).for_each(race),
+        None => (0..races).for_each(race),
     }
 }

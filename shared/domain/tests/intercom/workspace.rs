@@ -59,6 +59,10 @@ pub(crate) struct Simulated<'w> {
     /// Percent of calls without an answer; half of them were done.
     pub(crate) failing: AtomicU64,
     pub(crate) calls: AtomicU64,
+    /// Questions among them.
+    pub(crate) searches: AtomicU64,
+    /// Names of events that it takes.
+    pub(crate) most_names: AtomicU64,
 }
 
 impl<'w> Simulated<'w> {
@@ -72,7 +76,14 @@ impl<'w> Simulated<'w> {
             leads_become_users: dice.percent(50),
             failing: AtomicU64::new(0),
             calls: AtomicU64::new(0),
+            searches: AtomicU64::new(0),
+            most_names: AtomicU64::new(120),
         }
+    }
+
+    /// Without delays.
+    pub(crate) fn calm(world: &'w World) -> Self {
+        Self { lag: Span::ZERO, too_new: Span::ZERO, leads_become_users: true, ..Self::new(world) }
     }
 
     /// A contact that has been there for long.
@@ -265,6 +276,10 @@ impl Simulated<'_> {
             }
             IntercomCall::TrackEvent { .. } | IntercomCall::SendMessage { .. } if age < self.too_new => return Called::NoContact,
             IntercomCall::TrackEvent { name, at, metadata, .. } => {
+                let names: BTreeSet<&String> = inside.events.keys().map(|(_, name, _)| name).collect();
+                if !names.contains(name) && names.len() as u64 >= self.most_names.load(Ordering::Relaxed) {
+                    return Called::TooManyNames;
+                }
                 inside.events.entry((contact, name.clone(), *at)).or_insert_with(|| metadata.clone());
             }
             IntercomCall::SetSubscription { subscribed, .. } => {
@@ -289,6 +304,7 @@ impl Simulated<'_> {
     async fn asked(&self, answer: impl FnOnce() -> Sought) -> Sought {
         point().await;
         self.calls.fetch_add(1, Ordering::Relaxed);
+        self.searches.fetch_add(1, Ordering::Relaxed);
         if self.fails() {
             return Sought::Failed(Outcome::retry(Span::ZERO, "unavailable"));
         }

@@ -154,7 +154,7 @@ fn every_trigger_has_one_name_and_can_be_hung_on() {
             "version: 1\nroutes:\n  - {{ name: a, on: {name}, {named}when: event.kind != \"\", do: [ customerio.track_event: {{ name: x }} ] }}\n"
         );
         match config::check("test.yaml", &text) {
-            Ok((config, _)) => assert_eq!(config.routes[0].on, trigger),
+            Ok((config, _)) => assert_eq!(config.routes[0].on, [trigger]),
             Err(problems) => assert!(!trigger.what.concerns_a_person(), "{problems}"),
         }
     }

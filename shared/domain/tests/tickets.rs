@@ -29,6 +29,7 @@ fn report(ticket: &str, fact: TicketFact, seen: Vec<Sighting>) -> TicketReport {
         started_by: Some(StartedBy::Customer),
         audience: None,
         ticket_type: None,
+        opening: None,
         attributes: Default::default(),
     }
 }

@@ -1,19 +1,22 @@
 //! What the user wrote in `trefoil.yaml`, parsed and checked once. Only these types reach the steps.
 //!
-//! File → tree of values with positions (`yaml`) → typed configuration (`build`, `routes`). All problems of a file are
-//! reported at once. Expressions stay text here: only [`crate::rules`] understands them, so that what merely needs the
+//! File → tree of values with positions (`yaml`) → typed configuration (`build`, `routes`, `doing`, `template`). What a route
+//! can do is a table (`actions`). All problems of a file are reported at once. Expressions stay text here: only [`crate::rules`] understands them, so that what merely needs the
 //! settings does not carry an expression language.
 
+mod actions;
 mod build;
+mod doing;
 mod problems;
 mod routes;
+mod template;
 mod trigger;
 mod yaml;
 
 pub use crate::rules::check;
+pub use actions::{ACTIONS, ActionKind, Destination, Field, Shape};
 pub use problems::{Problem, Problems};
 pub(crate) use problems::{listed, nearest, quoted, suggestion};
-pub(crate) use routes::MAX_EVENT_NAME_BYTES;
 pub use trigger::{Trigger, What};
 
 use crate::event::{IdKind, Source};
@@ -187,7 +190,8 @@ impl Default for CustomerioConfig {
 pub struct Route {
     /// Unique in the file.
     pub name: String,
-    pub on: Trigger,
+    /// Each at most once; any of them.
+    pub on: Vec<Trigger>,
     /// Only what the source reports under one of these names, letter by letter (of a list: its name or its id); empty: under any.
     pub named: Vec<String>,
     pub when: Option<Expression>,
@@ -205,9 +209,29 @@ pub struct Expression {
     pub column: usize,
 }
 
+/// An action whose fields are still to be filled in.
 #[derive(Clone, Debug, PartialEq)]
-pub enum ActionTemplate {
-    CustomerioTrackEvent { name: Template, properties: Vec<(String, Template)> },
+pub struct ActionTemplate {
+    pub kind: &'static ActionKind,
+    /// Those that stand in the file, in the order of the table.
+    pub fields: Vec<(&'static Field, FieldTemplate)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum FieldTemplate {
+    Value(Template),
+    Entries(Vec<EntryTemplate>),
+    /// One expression that comes to a mapping.
+    Mapping(Expression),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntryTemplate {
+    /// As it stands in the file.
+    pub key: String,
+    /// Set where there are expressions in the key.
+    pub open_key: Option<Template>,
+    pub value: Template,
 }
 
 /// A value in the file.

@@ -104,6 +104,7 @@ fn ticket(person: usize, name: &str, fact: TicketFact, state: State, at: Timesta
         started_by: Some(StartedBy::Customer),
         audience: None,
         ticket_type: None,
+        opening: None,
         attributes: Default::default(),
     };
     event(person, name, Kind::Ticket(report))

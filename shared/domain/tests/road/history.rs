@@ -237,6 +237,7 @@ fn tell(dice: &Dice, contact: &Contact, index: usize, number: usize, part: &mut 
             started_by: (!deleted).then_some(StartedBy::Customer),
             audience: None,
             ticket_type: None,
+            opening: None,
             attributes: BTreeMap::new(),
         };
         events.push(Event {
@@ -274,6 +275,7 @@ pub(crate) fn re_read(told: &Told, contact: &Contact, salt: &str) -> Event {
         started_by: Some(StartedBy::Customer),
         audience: None,
         ticket_type: None,
+        opening: None,
         attributes: BTreeMap::new(),
     };
     Event {

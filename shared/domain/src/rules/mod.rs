@@ -141,7 +141,7 @@ impl<'r> RouteOn<'r> {
             }
         }
         let actions = self.route.actions.iter().enumerate();
-        let rendered: Vec<_> = actions.map(|(index, action)| Rendered { index, what: action.render(&context, scope) }).collect();
+        let rendered: Vec<_> = actions.map(|(index, action)| Rendered { index, what: action.render(&context, &view) }).collect();
         match rendered.first().map(|first| &first.what) {
             Some(Err(reason)) if rendered.iter().all(|one| one.what.is_err()) => Decision::Skip(reason.clone()),
             Some(Ok(_) | Err(_)) | None => Decision::Take(rendered),

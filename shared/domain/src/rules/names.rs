@@ -61,10 +61,12 @@ pub(super) fn compile(config: &Config, on: &[Trigger], expression: &Expression, 
     if reader.messages.is_empty() { Ok(program) } else { Err(reader.messages) }
 }
 
-/// The attribute that the whole program is: `plan` of `event.attributes.plan`.
-pub(super) fn attribute(program: &Program) -> Option<&str> {
-    match dotted(program.expression())?.as_slice() {
-        ["event", "attributes", name] => Some(name),
+/// The field that the whole program is, under the name that the scope knows it by: `ticket.id`, `event.attributes.plan`.
+pub(super) fn field(program: &Program) -> Option<String> {
+    let parts = dotted(program.expression())?;
+    match parts.as_slice() {
+        [variable, field] if FIELDS.iter().any(|(owner, name, ..)| owner == variable && name == field) => Some(parts.join(".")),
+        ["event", "attributes", _] | ["person", "suppressed", _] => Some(parts.join(".")),
         _ => None,
     }
 }

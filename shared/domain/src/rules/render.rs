@@ -2,12 +2,13 @@
 //! types of [`crate::action`] read the result.
 
 use super::names::{self, Role};
-use super::scope::Scope;
-use crate::action::Verb;
+use super::scope::View;
+use crate::action::{CustomerioVerb, IntercomVerb, Verb};
 use crate::config::{
     ActionKind, ActionTemplate, Config, Destination, EntryTemplate, Expression, Field, FieldTemplate, Problem, Shape, Template,
     TemplatePart, Trigger,
 };
+use cel::context::VariableResolver;
 use cel::objects::Key;
 use cel::{Context, ExecutionError, Program, Value};
 use serde_json::Value as Json;
@@ -50,9 +51,9 @@ enum CompiledPart {
 #[derive(Debug)]
 struct CompiledValue {
     program: Program,
-    /// Set when the expression is `event.attributes.<this>` and no more. Sources leave out most attributes most of the time; to
-    /// find out by evaluating costs the conversion of all the others.
-    attribute: Option<String>,
+    /// Set when the expression is one field and no more, as most are: reading that takes no interpreter. Sources leave out most
+    /// attributes most of the time, and to find that out by evaluating costs the conversion of all the others.
+    field: Option<String>,
 }
 
 // ------------------------------------------------------------------------------------------------ compiling
@@ -115,8 +116,8 @@ impl Compiler<'_> {
 
     fn value(&mut self, expression: &Expression, role: Role) -> Option<CompiledValue> {
         let program = self.program(expression, role)?;
-        let attribute = names::attribute(&program).map(str::to_owned);
-        Some(CompiledValue { program, attribute })
+        let field = names::field(&program);
+        Some(CompiledValue { program, field })
     }
 }
 
@@ -127,17 +128,16 @@ struct Unusable;
 
 impl CompiledAction {
     /// The error names the field: `value_failed: properties.score`.
-    pub(super) fn render(&self, context: &Context<'_, '_>, scope: &Scope<'_>) -> Result<Verb, String> {
+    pub(super) fn render(&self, context: &Context<'_, '_>, view: &View<'_, '_>) -> Result<Verb, String> {
         let mut fields = JsonMap::new();
-        fields.insert("verb".to_owned(), self.kind.verb().into());
         for (field, template) in &self.fields {
             let value = match template {
                 CompiledField::Value(template) => {
-                    let value = template.render(context, scope).and_then(|value| shaped(&field.shape, value));
+                    let value = template.render(context, view).and_then(|value| shaped(&field.shape, value));
                     value.map_err(|Unusable| failed(field.name))?
                 }
-                CompiledField::Entries(entries) => Some(Json::Object(map(field, entries, context, scope)?)),
-                CompiledField::Mapping(value) => match value.evaluate(context, scope) {
+                CompiledField::Entries(entries) => Some(Json::Object(map(field, entries, context, view)?)),
+                CompiledField::Mapping(value) => match value.evaluate(context, view) {
                     Ok(Some(Json::Object(mut values))) => {
                         values.retain(|_, value| !value.is_null());
                         Some(Json::Object(values))
@@ -154,10 +154,9 @@ impl CompiledAction {
                 None => {}
             }
         }
-        let fields = Json::Object(fields);
         let verb = match self.kind.destination {
-            Destination::Customerio => serde_json::from_value(fields).map(Verb::Customerio),
-            Destination::Intercom => serde_json::from_value(fields).map(Verb::Intercom),
+            Destination::Customerio => CustomerioVerb::of(self.kind.verb(), fields).map(Verb::Customerio),
+            Destination::Intercom => IntercomVerb::of(self.kind.verb(), fields).map(Verb::Intercom),
         };
         // The table and the types agree, which a test looks after.
         verb.map_err(|_| failed("fields"))
@@ -168,17 +167,17 @@ fn failed(field: &str) -> String {
     format!("value_failed: {field}")
 }
 
-fn map(field: &Field, entries: &[CompiledEntry], context: &Context<'_, '_>, scope: &Scope<'_>) -> Result<JsonMap, String> {
+fn map(field: &Field, entries: &[CompiledEntry], context: &Context<'_, '_>, view: &View<'_, '_>) -> Result<JsonMap, String> {
     let mut values = JsonMap::new();
     for CompiledEntry { key, open_key, value } in entries {
         let failed = |Unusable| failed(&format!("{}.{key}", field.name));
         let key = match open_key {
             None => Some(key.clone()),
-            Some(template) => template.render_key(context, scope).map_err(failed)?,
+            Some(template) => template.render_key(context, view).map_err(failed)?,
         };
         // An entry without a name is nobody's, whatever its value.
         let Some(key) = key else { continue };
-        if let Some(value) = value.render(context, scope).map_err(failed)? {
+        if let Some(value) = value.render(context, view).map_err(failed)? {
             values.insert(key, value);
         }
     }
@@ -209,23 +208,23 @@ fn as_text(value: Json) -> Result<String, Unusable> {
 
 impl CompiledTemplate {
     /// `None`: there is nothing to say, so the field is left out.
-    fn render(&self, context: &Context<'_, '_>, scope: &Scope<'_>) -> Result<Option<Json>, Unusable> {
+    fn render(&self, context: &Context<'_, '_>, view: &View<'_, '_>) -> Result<Option<Json>, Unusable> {
         match self {
             Self::Literal(value) => Ok(Some(value.clone())),
-            Self::Whole(value) => value.evaluate(context, scope),
-            Self::Mixed(parts) => Ok(mixed(parts, context, scope, Ok)?.map(Json::String)),
+            Self::Whole(value) => value.evaluate(context, view),
+            Self::Mixed(parts) => Ok(mixed(parts, context, view, Ok)?.map(Json::String)),
         }
     }
 
     /// What expressions come to is made fit for a name; what stands in the file is left alone.
-    fn render_key(&self, context: &Context<'_, '_>, scope: &Scope<'_>) -> Result<Option<String>, Unusable> {
+    fn render_key(&self, context: &Context<'_, '_>, view: &View<'_, '_>) -> Result<Option<String>, Unusable> {
         match self {
             Self::Literal(value) => Ok(value.as_str().map(str::to_owned)),
             Self::Whole(value) => {
-                let Some(value) = value.evaluate(context, scope)? else { return Ok(None) };
+                let Some(value) = value.evaluate(context, view)? else { return Ok(None) };
                 slug(as_text(value)?).map(Some)
             }
-            Self::Mixed(parts) => mixed(parts, context, scope, slug),
+            Self::Mixed(parts) => mixed(parts, context, view, slug),
         }
     }
 }
@@ -234,14 +233,14 @@ impl CompiledTemplate {
 fn mixed(
     parts: &[CompiledPart],
     context: &Context<'_, '_>,
-    scope: &Scope<'_>,
+    view: &View<'_, '_>,
     made: fn(String) -> Result<String, Unusable>,
 ) -> Result<Option<String>, Unusable> {
     let mut text = String::new();
     for part in parts {
         match part {
             CompiledPart::Text(literal) => text.push_str(literal),
-            CompiledPart::Expression(value) => match value.evaluate(context, scope)? {
+            CompiledPart::Expression(value) => match value.evaluate(context, view)? {
                 Some(value) => text.push_str(&made(as_text(value)?)?),
                 None => return Ok(None),
             },
@@ -258,9 +257,13 @@ fn slug(text: String) -> Result<String, Unusable> {
 }
 
 impl CompiledValue {
-    fn evaluate(&self, context: &Context<'_, '_>, scope: &Scope<'_>) -> Result<Option<Json>, Unusable> {
-        if self.attribute.as_ref().is_some_and(|name| scope.attribute(name).is_none()) {
-            return Ok(None);
+    fn evaluate(&self, context: &Context<'_, '_>, view: &View<'_, '_>) -> Result<Option<Json>, Unusable> {
+        if let Some(field) = &self.field {
+            let value = view.resolve(field).map(|value| Value::try_from(value.as_ref()));
+            return match value.transpose().map_err(|_| Unusable)? {
+                None | Some(Value::Null) => Ok(None),
+                Some(value) => to_json(&value).map(Some).ok_or(Unusable),
+            };
         }
         match self.program.execute(context) {
             Ok(Value::Null) => Ok(None),

@@ -42,10 +42,18 @@ pub enum Destination {
 pub struct Field {
     pub name: &'static str,
     pub shape: Shape,
-    /// What to do where it is missing; `None`: it may be.
-    pub required: Option<&'static str>,
+    pub need: Need,
     /// One line for people.
     pub help: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// It must be there, and come to something; what to do where it is not there.
+    Required(&'static str),
+    /// It may be left out. Where it is there and comes to nothing, the action is not done: without it, it would be another.
+    WhereGiven,
+    Optional,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -115,11 +123,15 @@ impl ActionKind {
 }
 
 const fn required(name: &'static str, shape: Shape, fix: &'static str, help: &'static str) -> Field {
-    Field { name, shape, required: Some(fix), help }
+    Field { name, shape, need: Need::Required(fix), help }
 }
 
 const fn optional(name: &'static str, shape: Shape, help: &'static str) -> Field {
-    Field { name, shape, required: None, help }
+    Field { name, shape, need: Need::Optional, help }
+}
+
+const fn where_given(name: &'static str, shape: Shape, help: &'static str) -> Field {
+    Field { name, shape, need: Need::WhereGiven, help }
 }
 
 const fn text(expected: &'static str) -> Shape {
@@ -236,7 +248,7 @@ pub static ACTIONS: &[ActionKind] = &[
         destination: Destination::Intercom,
         help: "Takes the contact out of e-mail, or back in",
         fields: &[
-            optional("topic", text("a subscription type"), "A subscription type by its name or id; left out: all e-mail"),
+            where_given("topic", text("a subscription type"), "A subscription type by its name or id; left out: all e-mail"),
             required(
                 "subscribed",
                 Shape::Flag,
@@ -269,7 +281,7 @@ pub static ACTIONS: &[ActionKind] = &[
         help: "A message from the teammate of the settings to the contact. People see it",
         fields: &[
             required("channel", Shape::Word(&["in_app", "email"]), "write `channel: in_app` or `channel: email`", ""),
-            optional("subject", text("the subject of a mail"), "Must be there for `channel: email`"),
+            where_given("subject", text("the subject of a mail"), "Must be there for `channel: email`"),
             required("body", text("what the message says"), "say what the message says", ""),
         ],
         needs_person: true,
@@ -343,7 +355,7 @@ pub static ACTIONS: &[ActionKind] = &[
         help: "Out of sight, with its history; whoever comes back is taken out of the archive",
         fields: &[],
         needs_person: true,
-        causes: &[What::PersonArchived],
+        causes: &[],
         rules: &[],
     },
     ActionKind {
@@ -352,7 +364,7 @@ pub static ACTIONS: &[ActionKind] = &[
         help: "For good, with its history",
         fields: &[],
         needs_person: true,
-        causes: &[What::PersonDeleted],
+        causes: &[],
         rules: &[],
     },
     ActionKind {
@@ -361,7 +373,7 @@ pub static ACTIONS: &[ActionKind] = &[
         help: "Leads of the person go up in their user",
         fields: &[],
         needs_person: true,
-        causes: &[What::PersonMerged],
+        causes: &[],
         rules: &[],
     },
 ];

@@ -1,6 +1,6 @@
 //! The `do:` of a route: actions and their fields, read by the table of `actions`.
 
-use super::actions::{ACTIONS, ActionKind, Field, MOST_EVENT_NAMES, Map, Rule, Shape};
+use super::actions::{ACTIONS, ActionKind, Field, MOST_EVENT_NAMES, Map, Need, Rule, Shape};
 use super::build::{Build, Fields};
 use super::problems::{quoted, suggestion};
 use super::template::{template, text_template};
@@ -77,9 +77,9 @@ impl<'n> Doing<'_, 'n> {
         let given = build.mapping(&entry.node, path, &known)?;
         let mut fields = Vec::new();
         for field in kind.fields {
-            let found = match field.required {
-                Some(fix) => given.require(build, field.name, fix),
-                None => given.get(field.name),
+            let found = match field.need {
+                Need::Required(fix) => given.require(build, field.name, fix),
+                Need::WhereGiven | Need::Optional => given.get(field.name),
             };
             if let Some((node, path)) = found
                 && let Some(template) = read(build, field, node, &path)

@@ -14,7 +14,7 @@ mod trigger;
 mod yaml;
 
 pub use crate::rules::check;
-pub use actions::{ACTIONS, ActionKind, Destination, Field, Shape};
+pub use actions::{ACTIONS, ActionKind, Destination, Field, Need, Shape};
 pub use problems::{Problem, Problems};
 pub(crate) use problems::{listed, nearest, quoted, suggestion};
 pub use trigger::{Trigger, What};

@@ -5,7 +5,7 @@ use super::names::{self, Role};
 use super::scope::View;
 use crate::action::{CustomerioVerb, IntercomVerb, Verb};
 use crate::config::{
-    ActionKind, ActionTemplate, Config, Destination, EntryTemplate, Expression, Field, FieldTemplate, Problem, Shape, Template,
+    ActionKind, ActionTemplate, Config, Destination, EntryTemplate, Expression, Field, FieldTemplate, Need, Problem, Shape, Template,
     TemplatePart, Trigger,
 };
 use cel::context::VariableResolver;
@@ -146,12 +146,12 @@ impl CompiledAction {
                     Ok(Some(_)) | Err(Unusable) => return Err(failed(field.name)),
                 },
             };
-            match value {
-                Some(value) => {
+            match (value, field.need) {
+                (Some(value), _) => {
                     fields.insert(field.name.to_owned(), value);
                 }
-                None if field.required.is_some() => return Err(failed(field.name)),
-                None => {}
+                (None, Need::Required(_) | Need::WhereGiven) => return Err(failed(field.name)),
+                (None, Need::Optional) => {}
             }
         }
         let verb = match self.kind.destination {

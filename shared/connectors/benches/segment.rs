@@ -47,7 +47,7 @@ fn long(message: &str, replaced: &str, bytes: usize) -> String {
 fn wanted() -> Wanted {
     let mut config = config::parse("trefoil.yaml", "version: 1\n").expect("a configuration");
     let on = Trigger::all().find(|(_, name)| *name == "segment.event.tracked").expect("the trigger").0;
-    let route = Route { name: String::new(), on, named: vec!["Order Completed".to_owned()], when: None, actions: Vec::new() };
+    let route = Route { name: String::new(), on: vec![on], named: vec!["Order Completed".to_owned()], when: None, actions: Vec::new() };
     config.routes = vec![route];
     Wanted::of(&config)
 }

@@ -81,7 +81,7 @@ fn wanted(case: &Case) -> Wanted {
         None => everything(),
         Some(wanted) => wanted.iter().map(|(name, named)| (by_name(name), named.clone())).collect(),
     };
-    let route = |(on, named)| Route { name: String::new(), on, named, when: None, actions: Vec::new() };
+    let route = |(on, named)| Route { name: String::new(), on: vec![on], named, when: None, actions: Vec::new() };
     let mut config = config::parse("trefoil.yaml", "version: 1\n").expect("a configuration");
     config.routes = on.into_iter().map(route).collect();
     Wanted::of(&config)

@@ -21,7 +21,7 @@ fn root() -> PathBuf {
 
 fn everything() -> Wanted {
     let mut config = config::parse("trefoil.yaml", "version: 1\n").expect("a configuration");
-    let route = |(on, _)| Route { name: String::new(), on, named: Vec::new(), when: None, actions: Vec::new() };
+    let route = |(on, _)| Route { name: String::new(), on: vec![on], named: Vec::new(), when: None, actions: Vec::new() };
     config.routes = Trigger::all().map(route).collect();
     Wanted::of(&config)
 }

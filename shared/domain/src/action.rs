@@ -5,7 +5,11 @@
 use crate::event::Attributes;
 use crate::id::ActionId;
 use crate::time::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+/// Of a verb, by name.
+pub type Fields = serde_json::Map<String, serde_json::Value>;
 
 /// One thing to do, with a name that is the same however often it is planned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +41,35 @@ pub enum CustomerioVerb {
         #[serde(default)]
         properties: Attributes,
     },
+}
+
+impl CustomerioVerb {
+    /// A verb with its fields, by their names: what reading `{"verb": name, …}` gives, without the detour that a tag among the
+    /// fields takes.
+    ///
+    /// # Errors
+    /// There is no such verb, or a field is missing or of another type.
+    pub fn of(verb: &str, fields: Fields) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Tracked {
+            name: String,
+            #[serde(default)]
+            properties: Attributes,
+        }
+        match verb {
+            "track_event" => read(fields).map(|Tracked { name, properties }| Self::TrackEvent { name, properties }),
+            _ => read_tagged(verb, fields),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(fields: Fields) -> serde_json::Result<T> {
+    serde_json::from_value(serde_json::Value::Object(fields))
+}
+
+fn read_tagged<T: DeserializeOwned>(verb: &str, mut fields: Fields) -> serde_json::Result<T> {
+    fields.insert("verb".to_owned(), verb.into());
+    read(fields)
 }
 
 /// <https://developers.intercom.com/docs/references/rest-api/api.intercom.io>
@@ -204,6 +237,19 @@ pub struct UpsertCompany {
 }
 
 impl IntercomVerb {
+    /// As [`CustomerioVerb::of`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of(verb: &str, fields: Fields) -> serde_json::Result<Self> {
+        match verb {
+            "upsert_contact" => read(fields).map(Self::UpsertContact),
+            "track_event" => read(fields).map(Self::TrackEvent),
+            "upsert_company" => read(fields).map(Self::UpsertCompany),
+            _ => read_tagged(verb, fields),
+        }
+    }
+
     /// As it stands in `trefoil.yaml`, without the destination.
     pub fn name(&self) -> &'static str {
         match self {

@@ -20,10 +20,11 @@ enum Names {
 impl Wanted {
     pub fn of(config: &Config) -> Self {
         let mut by_trigger = BTreeMap::new();
-        for route in &config.routes {
-            let names = by_trigger.entry(route.on).or_insert_with(|| Names::These(BTreeSet::new()));
+        let on = config.routes.iter().flat_map(|route| route.on.iter().map(move |on| (*on, &route.named)));
+        for (on, named) in on {
+            let names = by_trigger.entry(on).or_insert_with(|| Names::These(BTreeSet::new()));
             match names {
-                Names::These(names) if !route.named.is_empty() => names.extend(route.named.iter().cloned()),
+                Names::These(names) if !named.is_empty() => names.extend(named.iter().cloned()),
                 Names::These(_) | Names::Any => *names = Names::Any,
             }
         }

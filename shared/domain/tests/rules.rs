@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use trefoil_domain::action::CustomerioVerb;
+use trefoil_domain::action::{CustomerioVerb, Verb};
 use trefoil_domain::config::{self, EMBEDDED, Trigger, What};
 use trefoil_domain::event::{Attributes, Behaviour, Event, Kind, List, ListKind, Profile, Source, Workspace, event_id};
 use trefoil_domain::rules::{Decision, PersonView, Rendered, Routes, Scope, TicketView, fields};
@@ -74,7 +74,7 @@ fn decide_all(routes: &Routes, on: Trigger, event: &Event) -> Vec<Decision> {
 }
 
 fn took(name: &str, properties: Value) -> Vec<Decision> {
-    let what = Ok(CustomerioVerb::TrackEvent { name: name.to_owned(), properties: attributes(properties) });
+    let what = Ok(Verb::Customerio(CustomerioVerb::TrackEvent { name: name.to_owned(), properties: attributes(properties) }));
     vec![Decision::Take(vec![Rendered { index: 0, what }])]
 }
 
@@ -99,7 +99,9 @@ fn property(value: &str, values: Value) -> Result<Option<Value>, String> {
     let lines = format!("    do: [ customerio.track_event: {{ name: x, properties: {{ p: {yaml} }} }} ]\n");
     match tagged(&lines, values) {
         Decision::Take(mut rendered) => {
-            let CustomerioVerb::TrackEvent { mut properties, .. } = rendered.remove(0).what?;
+            let Verb::Customerio(CustomerioVerb::TrackEvent { mut properties, .. }) = rendered.remove(0).what? else {
+                panic!("another action");
+            };
             Ok(properties.remove("p"))
         }
         Decision::Skip(reason) => Err(reason),
@@ -288,7 +290,8 @@ fn one_action_that_fails_leaves_the_others() {
     let lines = "    do:\n\
         \x20     - customerio.track_event: { name: a, properties: { p: \"${event.attributes.plan * 2}\" } }\n\
         \x20     - customerio.track_event: { name: b, properties: { constant: [1, { x: y }] } }\n";
-    let what = Ok(CustomerioVerb::TrackEvent { name: "b".to_owned(), properties: attributes(json!({"constant": [1, {"x": "y"}]})) });
+    let properties = attributes(json!({"constant": [1, {"x": "y"}]}));
+    let what = Ok(Verb::Customerio(CustomerioVerb::TrackEvent { name: "b".to_owned(), properties }));
     let expected = vec![Rendered { index: 0, what: Err("value_failed: properties.p".to_owned()) }, Rendered { index: 1, what }];
     assert_eq!(tagged(lines, json!({"plan": "pro"})), Decision::Take(expected));
 }
@@ -360,7 +363,7 @@ fn what_is_seen_of_each_kind_of_event() {
         for (expression, expected) in &case.sees {
             let text = text.replace("EXPRESSION", expression);
             let mut config = config::parse("test.yaml", &text).unwrap_or_else(|problems| panic!("{problems}"));
-            config.routes[0].on = on;
+            config.routes[0].on = vec![on];
             let routes = Routes::compile(&config).unwrap_or_else(|problems| panic!("{}: {problems}", path.display()));
             let properties = if expected.is_null() { json!({}) } else { json!({ "p": expected }) };
             assert_eq!(decide_all(&routes, on, &event), took("x", properties), "{}: {expression}", path.display());

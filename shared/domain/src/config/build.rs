@@ -70,7 +70,7 @@ pub(super) fn config(root: &Node, problems: &mut Vec<Problem>) -> Config {
         config.consent = build.consent(node, &path);
     }
     if let Some((node, path)) = top.section("routes") {
-        config.routes = routes::routes(&mut build, node, &path);
+        config.routes = routes::routes(&mut build, node, &path, &config.consent);
     }
     config
 }

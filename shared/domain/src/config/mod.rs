@@ -1,24 +1,28 @@
 //! What the user wrote in `trefoil.yaml`, parsed and checked once. Only these types reach the steps.
 //!
-//! File → tree of values with positions (`yaml`) → typed configuration (`build`, `routes`). All problems of a file are
-//! reported at once. Expressions stay text here: only [`crate::rules`] understands them, so that what merely needs the
+//! File → tree of values with positions (`yaml`) → typed configuration (`build`, `routes`, `doing`, `template`). What a route
+//! can do is a table (`actions`). All problems of a file are reported at once. Expressions stay text here: only [`crate::rules`] understands them, so that what merely needs the
 //! settings does not carry an expression language.
 
+mod actions;
 mod build;
+mod doing;
 mod problems;
 mod routes;
+mod template;
 mod trigger;
 mod yaml;
 
 pub use crate::rules::check;
+pub use actions::{ACTIONS, ActionKind, Destination, Field, Need, Shape};
 pub use problems::{Problem, Problems};
 pub(crate) use problems::{listed, nearest, quoted, suggestion};
-pub(crate) use routes::MAX_EVENT_NAME_BYTES;
 pub use trigger::{Trigger, What};
 
 use crate::event::{IdKind, Source};
 use crate::tickets::{Counting, Priority};
 use crate::time::Span;
+use std::collections::BTreeSet;
 
 /// The configuration that is shipped: what holds until the operator changes it.
 pub const EMBEDDED: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../trefoil.yaml"));
@@ -79,9 +83,16 @@ pub struct Tickets {
 }
 
 impl Config {
-    /// The names of Intercom events that stand in the file.
-    pub fn intercom_event_names(&self) -> std::collections::BTreeSet<&str> {
-        std::collections::BTreeSet::new()
+    /// The names of Intercom events that stand in the file, fallbacks included.
+    pub fn intercom_event_names(&self) -> BTreeSet<&str> {
+        let actions = self.routes.iter().flat_map(|route| &route.actions);
+        let fields = actions.filter(|action| action.kind.name == "intercom.track_event").flat_map(|action| &action.fields);
+        let named = fields.filter(|(field, _)| matches!(field.name, "name" | "fallback"));
+        let literal = named.filter_map(|(_, template)| match template {
+            FieldTemplate::Value(Template::Literal(value)) => value.as_str(),
+            FieldTemplate::Value(Template::Whole(_) | Template::Mixed(_)) | FieldTemplate::Entries(_) | FieldTemplate::Mapping(_) => None,
+        });
+        literal.collect()
     }
 }
 
@@ -194,7 +205,8 @@ impl Default for CustomerioConfig {
 pub struct Route {
     /// Unique in the file.
     pub name: String,
-    pub on: Trigger,
+    /// Each at most once; any of them.
+    pub on: Vec<Trigger>,
     /// Only what the source reports under one of these names, letter by letter (of a list: its name or its id); empty: under any.
     pub named: Vec<String>,
     pub when: Option<Expression>,
@@ -212,9 +224,29 @@ pub struct Expression {
     pub column: usize,
 }
 
+/// An action whose fields are still to be filled in.
 #[derive(Clone, Debug, PartialEq)]
-pub enum ActionTemplate {
-    CustomerioTrackEvent { name: Template, properties: Vec<(String, Template)> },
+pub struct ActionTemplate {
+    pub kind: &'static ActionKind,
+    /// Those that stand in the file, in the order of the table.
+    pub fields: Vec<(&'static Field, FieldTemplate)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum FieldTemplate {
+    Value(Template),
+    Entries(Vec<EntryTemplate>),
+    /// One expression that comes to a mapping.
+    Mapping(Expression),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntryTemplate {
+    /// As it stands in the file.
+    pub key: String,
+    /// Set where there are expressions in the key.
+    pub open_key: Option<Template>,
+    pub value: Template,
 }
 
 /// A value in the file.

@@ -37,7 +37,9 @@ pub(super) const VARIABLES: [&str; 4] = ["event", "person", "ticket", "now"];
 pub(super) type Only = Option<fn(What) -> bool>;
 
 /// Variable, field, type, and the facts that alone have it.
-pub(super) const FIELDS: [(&str, &str, Type, Only); 42] = [
+pub(super) type Field = (&'static str, &'static str, Type, Only);
+
+pub(super) const FIELDS: [Field; 42] = [
     ("event", "id", Type::Text, None),
     ("event", "source", Type::Text, None),
     ("event", "kind", Type::Text, None),
@@ -101,7 +103,16 @@ fn is_company(what: What) -> bool {
 /// Every field that an expression of such a route may speak of, as `event.name`, and whether all routes have it; for listing
 /// them to people. `person.suppressed` and `event.attributes` have names of their own below them.
 pub(super) fn fields(on: Trigger) -> impl Iterator<Item = (String, bool)> {
-    let fields = FIELDS.into_iter().filter(move |(variable, _, _, only)| is_there(variable, on) && only.is_none_or(|has| has(on.what)));
+    fields_of_any(&[on]).collect::<Vec<_>>().into_iter()
+}
+
+/// As [`fields`], of a route on any of these.
+pub(super) fn fields_of_any(on: &[Trigger]) -> impl Iterator<Item = (String, bool)> {
+    let there = |trigger: &Trigger, field: &Field| {
+        let (variable, _, _, only) = field;
+        is_there(variable, *trigger) && only.is_none_or(|has| has(trigger.what))
+    };
+    let fields = FIELDS.into_iter().filter(move |field| on.iter().any(|trigger| there(trigger, field)));
     fields.map(|(variable, field, _, only)| (format!("{variable}.{field}"), only.is_none()))
 }
 

@@ -2,23 +2,22 @@
 //!
 //! The expression language is CEL (<https://cel.dev>), without its regular expressions and times. It lives in this module
 //! alone, so that functions which only need the settings do not carry it. `fields` says what an expression may speak of,
-//! `names` whether it does, `scope` where the values come from.
+//! `names` whether it does, `scope` where the values come from, `render` what becomes of them.
 
 mod fields;
 mod names;
+mod render;
 mod scope;
 
 pub use scope::{PersonView, Scope, TicketView};
 
-use crate::action::{CustomerioVerb, Verb};
-use crate::config::{
-    self, ActionTemplate, Config, Expression, FILE_NAME, MAX_EVENT_NAME_BYTES, Problem, Problems, Route, Template, TemplatePart, Trigger,
-};
-use crate::event::{Attributes, Kind};
-use cel::objects::Key;
-use cel::{Context, Env, ExecutionError, Program, Value};
+use crate::action::Verb;
+use crate::config::{self, Config, FILE_NAME, Problem, Problems, Trigger, What};
+use crate::event::Kind;
+use cel::{Context, Env, Program, Value};
+use names::Role;
+use render::{CompiledAction, Compiler};
 use scope::{View, names_of};
-use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
@@ -29,42 +28,24 @@ static LANGUAGE: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib().wi
 #[derive(Debug)]
 pub struct Routes {
     /// In the order of the file.
-    by_trigger: HashMap<Trigger, Vec<CompiledRoute>>,
+    routes: Vec<CompiledRoute>,
+    /// Places in `routes`, in order.
+    by_trigger: HashMap<Trigger, Vec<usize>>,
 }
 
 #[derive(Debug)]
-pub struct CompiledRoute {
+struct CompiledRoute {
     name: String,
-    on: Trigger,
     named: Vec<String>,
     when: Option<Program>,
     actions: Vec<CompiledAction>,
 }
 
-#[derive(Debug)]
-enum CompiledAction {
-    CustomerioTrackEvent { name: CompiledTemplate, properties: Vec<(String, CompiledTemplate)> },
-}
-
-#[derive(Debug)]
-enum CompiledTemplate {
-    Literal(Json),
-    Whole(CompiledValue),
-    Mixed(Vec<CompiledPart>),
-}
-
-#[derive(Debug)]
-enum CompiledPart {
-    Text(String),
-    Expression(CompiledValue),
-}
-
-#[derive(Debug)]
-struct CompiledValue {
-    program: Program,
-    /// Set when the expression is `event.attributes.<this>` and no more. Sources leave out most attributes most of the time; to
-    /// find out by evaluating costs the conversion of all the others.
-    attribute: Option<String>,
+/// A route, as it hangs on one of its events.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteOn<'r> {
+    route: &'r CompiledRoute,
+    on: What,
 }
 
 /// What a route makes of an event.
@@ -109,20 +90,30 @@ impl Routes {
     }
 
     fn compile_into(config: &Config, problems: &mut Vec<Problem>) -> Self {
-        let mut by_trigger: HashMap<Trigger, Vec<CompiledRoute>> = HashMap::new();
-        for route in &config.routes {
-            by_trigger.entry(route.on).or_default().push(compile_route(config, route, problems));
+        let mut by_trigger: HashMap<Trigger, Vec<usize>> = HashMap::new();
+        for (place, route) in config.routes.iter().enumerate() {
+            for on in &route.on {
+                by_trigger.entry(*on).or_default().push(place);
+            }
         }
-        Self { by_trigger }
+        let routes = config.routes.iter().map(|route| {
+            let mut compiler = Compiler { config, on: &route.on, problems };
+            let when = route.when.as_ref().and_then(|when| compiler.program(when, Role::Condition));
+            let actions = route.actions.iter().filter_map(|action| compiler.action(action)).collect();
+            CompiledRoute { name: route.name.clone(), named: route.named.clone(), when, actions }
+        });
+        Self { routes: routes.collect(), by_trigger }
     }
 
     /// The routes that hang on this, in the order of the file. One for other names than the event's is none of them.
-    pub fn on(&self, trigger: Trigger, kind: &Kind) -> impl Iterator<Item = &CompiledRoute> {
+    pub fn on(&self, trigger: Trigger, kind: &Kind) -> impl Iterator<Item = RouteOn<'_>> {
         let (name, id) = names_of(kind);
-        self.by_trigger.get(&trigger).into_iter().flatten().filter(move |route| {
+        let routes = self.by_trigger.get(&trigger).into_iter().flatten().filter_map(|place| self.routes.get(*place));
+        let of_its_name = routes.filter(move |route| {
             let is = |own: Option<&str>| own.is_some_and(|own| route.named.iter().any(|named| named == own));
             route.named.is_empty() || is(name) || is(id)
-        })
+        });
+        of_its_name.map(move |route| RouteOn { route, on: trigger.what })
     }
 }
 
@@ -131,61 +122,17 @@ pub fn fields(on: Trigger) -> impl Iterator<Item = (String, bool)> {
     fields::fields(on)
 }
 
-fn compile_route(config: &Config, route: &Route, problems: &mut Vec<Problem>) -> CompiledRoute {
-    let mut compile = |expression: &Expression, role| match names::compile(config, route.on, expression, role) {
-        Ok(program) => Some(program),
-        Err(messages) => {
-            problems.extend(messages.into_iter().map(|message| Problem {
-                line: expression.line,
-                column: expression.column,
-                path: expression.path.clone(),
-                message,
-            }));
-            None
-        }
-    };
-    let when = route.when.as_ref().and_then(|expression| compile(expression, names::Role::Condition));
-    let mut compile = |expression: &Expression| {
-        let program = compile(expression, names::Role::Value)?;
-        let attribute = names::attribute(&program).map(str::to_owned);
-        Some(CompiledValue { program, attribute })
-    };
-    let mut template = |template: &Template| match template {
-        Template::Literal(value) => Some(CompiledTemplate::Literal(value.clone())),
-        Template::Whole(expression) => compile(expression).map(CompiledTemplate::Whole),
-        Template::Mixed(parts) => {
-            let parts = parts.iter().map(|part| match part {
-                TemplatePart::Text(text) => Some(CompiledPart::Text(text.clone())),
-                TemplatePart::Expression(expression) => compile(expression).map(CompiledPart::Expression),
-            });
-            // Collected in two steps so that every part is looked at, and not only those up to the first bad one.
-            let parts: Vec<_> = parts.collect();
-            parts.into_iter().collect::<Option<_>>().map(CompiledTemplate::Mixed)
-        }
-    };
-    let actions = route.actions.iter().filter_map(|action| match action {
-        ActionTemplate::CustomerioTrackEvent { name, properties } => {
-            let name = template(name);
-            let properties = properties.iter().filter_map(|(key, value)| Some((key.clone(), template(value)?))).collect();
-            Some(CompiledAction::CustomerioTrackEvent { name: name?, properties })
-        }
-    });
-    CompiledRoute { name: route.name.clone(), on: route.on, named: route.named.clone(), when, actions: actions.collect() }
-}
-
-// ------------------------------------------------------------------------------------------------ deciding
-
-impl CompiledRoute {
+impl<'r> RouteOn<'r> {
     /// As in the file; unique there.
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> &'r str {
+        &self.route.name
     }
 
     pub fn decide(&self, scope: &Scope<'_>) -> Decision {
-        let view = View { scope, on: self.on.what };
+        let view = View { scope, on: self.on };
         let mut context = Context::with_env(Arc::clone(&LANGUAGE));
         context.set_variable_resolver(&view);
-        if let Some(when) = &self.when {
+        if let Some(when) = &self.route.when {
             match when.execute(&context) {
                 Ok(Value::Bool(true)) => {}
                 Ok(Value::Bool(false)) => return Decision::Skip("when_false".to_owned()),
@@ -193,111 +140,11 @@ impl CompiledRoute {
                 Err(_) => return Decision::Skip("when_failed".to_owned()),
             }
         }
-        let rendered: Vec<_> =
-            self.actions.iter().enumerate().map(|(index, action)| Rendered { index, what: action.render(&context, scope) }).collect();
+        let actions = self.route.actions.iter().enumerate();
+        let rendered: Vec<_> = actions.map(|(index, action)| Rendered { index, what: action.render(&context, &view) }).collect();
         match rendered.first().map(|first| &first.what) {
             Some(Err(reason)) if rendered.iter().all(|one| one.what.is_err()) => Decision::Skip(reason.clone()),
             Some(Ok(_) | Err(_)) | None => Decision::Take(rendered),
         }
-    }
-}
-
-impl CompiledAction {
-    fn render(&self, context: &Context<'_, '_>, scope: &Scope<'_>) -> Result<Verb, String> {
-        match self {
-            Self::CustomerioTrackEvent { name, properties } => {
-                let name = match name.render(context, scope) {
-                    Ok(Some(Json::String(name))) if !name.trim().is_empty() && name.len() <= MAX_EVENT_NAME_BYTES => name,
-                    Ok(_) | Err(Unusable) => return Err("value_failed: name".to_owned()),
-                };
-                let mut rendered = Attributes::new();
-                for (key, value) in properties {
-                    match value.render(context, scope) {
-                        Ok(Some(value)) => {
-                            rendered.insert(key.clone(), value);
-                        }
-                        Ok(None) => {}
-                        Err(Unusable) => return Err(format!("value_failed: properties.{key}")),
-                    }
-                }
-                Ok(Verb::Customerio(CustomerioVerb::TrackEvent { name, properties: rendered }))
-            }
-        }
-    }
-}
-
-/// An expression failed, or gave what cannot be sent. No detail: it could hold something of the person.
-struct Unusable;
-
-impl CompiledTemplate {
-    /// `None`: there is nothing to say, so the field is left out.
-    fn render(&self, context: &Context<'_, '_>, scope: &Scope<'_>) -> Result<Option<Json>, Unusable> {
-        match self {
-            Self::Literal(value) => Ok(Some(value.clone())),
-            Self::Whole(value) => value.evaluate(context, scope),
-            Self::Mixed(parts) => {
-                let mut text = String::new();
-                for part in parts {
-                    match part {
-                        CompiledPart::Text(literal) => text.push_str(literal),
-                        CompiledPart::Expression(value) => match value.evaluate(context, scope)? {
-                            Some(Json::String(value)) => text.push_str(&value),
-                            Some(value @ (Json::Number(_) | Json::Bool(_))) => text.push_str(&value.to_string()),
-                            // A list or an object has no form in a sentence.
-                            Some(Json::Array(_) | Json::Object(_)) => return Err(Unusable),
-                            // A text with a hole in it says something else than was meant.
-                            Some(Json::Null) | None => return Ok(None),
-                        },
-                    }
-                }
-                Ok(Some(Json::String(text)))
-            }
-        }
-    }
-}
-
-impl CompiledValue {
-    fn evaluate(&self, context: &Context<'_, '_>, scope: &Scope<'_>) -> Result<Option<Json>, Unusable> {
-        if self.attribute.as_ref().is_some_and(|name| scope.attribute(name).is_none()) {
-            return Ok(None);
-        }
-        match self.program.execute(context) {
-            Ok(Value::Null) => Ok(None),
-            Ok(value) => to_json(&value).map(Some).ok_or(Unusable),
-            Err(error) if is_absence(&error) => Ok(None),
-            Err(_) => Err(Unusable),
-        }
-    }
-}
-
-/// The expression failed for want of a value: no such attribute, or something was to be done with null.
-fn is_absence(error: &ExecutionError) -> bool {
-    match error {
-        ExecutionError::NoSuchKey(_) => true,
-        ExecutionError::NoSuchOverload(overload) => overload.argument_types().iter().any(|name| name == "null_type"),
-        ExecutionError::UnsupportedBinaryOperator(_, left, right) => *left == Value::Null || *right == Value::Null,
-        _ => false,
-    }
-}
-
-/// `None` for what JSON cannot hold: bytes, infinity, a map with keys other than text.
-fn to_json(value: &Value) -> Option<Json> {
-    match value {
-        Value::Null => Some(Json::Null),
-        Value::Bool(value) => Some((*value).into()),
-        Value::Int(value) => Some((*value).into()),
-        Value::UInt(value) => Some((*value).into()),
-        Value::Float(value) => serde_json::Number::from_f64(*value).map(Json::Number),
-        Value::String(value) => Some(Json::String(value.as_str().to_owned())),
-        Value::List(items) => items.iter().map(to_json).collect(),
-        Value::Map(map) => map
-            .map
-            .iter()
-            .map(|(key, value)| match key {
-                Key::String(key) => Some((key.as_str().to_owned(), to_json(value)?)),
-                Key::Int(_) | Key::Uint(_) | Key::Bool(_) => None,
-            })
-            .collect(),
-        Value::Function(..) | Value::Bytes(_) | Value::Opaque(_) | Value::Struct(_) => None,
     }
 }

@@ -1,7 +1,8 @@
 //! What an expression may speak of, checked before it ever runs: names, functions, and what can be told of types.
 
-use super::fields::{FIELDS, Type, VARIABLES, fields, words_of};
-use super::{LANGUAGE, is_absence};
+use super::LANGUAGE;
+use super::fields::{FIELDS, Type, VARIABLES, fields_of_any, words_of};
+use super::render::is_absence;
 use crate::config::{Config, Expression, Trigger, listed, nearest, quoted, suggestion};
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, ParseErrors, Program, Value};
@@ -15,6 +16,8 @@ pub(super) enum Role {
     /// Must come to true or false.
     Condition,
     Value,
+    /// Must come to names and values.
+    Mapping,
 }
 
 /// Name, called on a value (`a.f(b)`), arguments, type of the result, example.
@@ -38,7 +41,7 @@ const TYPES: [&str; 8] = ["bool", "double", "int", "list", "map", "null_type", "
 
 /// # Errors
 /// Messages for everything in the expression that cannot work.
-pub(super) fn compile(config: &Config, on: Trigger, expression: &Expression, role: Role) -> Result<Program, Vec<String>> {
+pub(super) fn compile(config: &Config, on: &[Trigger], expression: &Expression, role: Role) -> Result<Program, Vec<String>> {
     let length = expression.source.chars().count();
     if length > MAX_CHARS {
         return Err(vec![format!("the expression has {length} characters; at most {MAX_CHARS} are read")]);
@@ -49,16 +52,21 @@ pub(super) fn compile(config: &Config, on: Trigger, expression: &Expression, rol
     if role == Role::Condition && found != Type::Bool && found != Type::Unknown {
         reader.say(format!("the condition is {}; it must come to true or false, such as `ticket.priority != \"low\"`", found.name()));
     }
+    if role == Role::Mapping && found != Type::Map && found != Type::Unknown {
+        reader.say(format!("this is {}; it must come to a mapping, such as `event.attributes`", found.name()));
+    }
     if reader.messages.is_empty() && program.references().variables().is_empty() {
         reader.constant(&program, role);
     }
     if reader.messages.is_empty() { Ok(program) } else { Err(reader.messages) }
 }
 
-/// The attribute that the whole program is: `plan` of `event.attributes.plan`.
-pub(super) fn attribute(program: &Program) -> Option<&str> {
-    match dotted(program.expression())?.as_slice() {
-        ["event", "attributes", name] => Some(name),
+/// The field that the whole program is, under the name that the scope knows it by: `ticket.id`, `event.attributes.plan`.
+pub(super) fn field(program: &Program) -> Option<String> {
+    let parts = dotted(program.expression())?;
+    match parts.as_slice() {
+        [variable, field] if FIELDS.iter().any(|(owner, name, ..)| owner == variable && name == field) => Some(parts.join(".")),
+        ["event", "attributes", _] | ["person", "suppressed", _] => Some(parts.join(".")),
         _ => None,
     }
 }
@@ -80,7 +88,8 @@ const HABITS: [(&str, &str); 6] = [("'='", "=="), ("'= '", "=="), ("'and'", "&&"
 
 struct Reader<'a> {
     config: &'a Config,
-    on: Trigger,
+    /// The events of the route. What one of them has, an expression may speak of; on the others it is null.
+    on: &'a [Trigger],
     /// Names that the loops around bind.
     bound: Vec<String>,
     loops: usize,
@@ -100,7 +109,7 @@ impl Reader<'_> {
             (Role::Condition, Ok(Value::Bool(false))) => {
                 self.say("the condition is never true, so the route is unreachable; change it, or remove the route".to_owned());
             }
-            (Role::Condition, Ok(Value::Bool(true))) | (Role::Value, Ok(_)) => {}
+            (Role::Condition, Ok(Value::Bool(true))) | (Role::Value | Role::Mapping, Ok(_)) => {}
             (Role::Condition, Ok(_)) => self.say("the condition does not come to true or false".to_owned()),
             (_, Err(error)) if is_absence(&error) => self.say("the expression looks for something that is not there".to_owned()),
             (_, Err(error)) => self.say(format!("the expression always fails: {error}")),
@@ -173,12 +182,15 @@ impl Reader<'_> {
                 self.say("`now` is a number, unix seconds, and has no fields".to_owned());
                 Type::Unknown
             }
-            ("ticket", _) if !self.on.is_about_a_ticket() => {
-                self.say(format!("`ticket` is only there on events of tickets; this route is on `{}`", self.on));
+            ("ticket", _) if !self.on.iter().any(|on| on.is_about_a_ticket()) => {
+                self.say(format!("`ticket` is only there on events of tickets; this route is on {}", self.events()));
                 Type::Unknown
             }
-            ("person", _) if !self.on.what.concerns_a_person() => {
-                self.say(format!("`person` is not there on `{}`, which concerns no person", self.on));
+            // Much of a person is never null, so there must be one whatever the event.
+            ("person", _) if !self.on.iter().all(|on| on.what.concerns_a_person()) => {
+                let nobodys = self.on.iter().filter(|on| !on.what.concerns_a_person()).map(|on| format!("`{on}`"));
+                let message = format!("`person` is not there on {}, which concerns no person", listed(nobodys));
+                self.say(message);
                 Type::Unknown
             }
             ("event" | "person" | "ticket", []) => {
@@ -195,10 +207,16 @@ impl Reader<'_> {
         }
     }
 
+    /// Of the route, for messages.
+    fn events(&self) -> String {
+        listed(self.on.iter().map(|on| format!("`{on}`")))
+    }
+
     /// Those that this event alone has go first.
     fn fields_of(&self, variable: &str) -> String {
         let of_variable = |field: &str| field.split_once('.').is_some_and(|(owner, _)| owner == variable);
-        let (general, own): (Vec<_>, Vec<_>) = fields(self.on).filter(|(field, _)| of_variable(field)).partition(|(_, general)| *general);
+        let (general, own): (Vec<_>, Vec<_>) =
+            fields_of_any(self.on).filter(|(field, _)| of_variable(field)).partition(|(_, general)| *general);
         listed(own.into_iter().chain(general).map(|(field, _)| field))
     }
 
@@ -211,15 +229,15 @@ impl Reader<'_> {
             self.say(format!("unknown field {}{hint}", quoted(&full)));
             return Type::Unknown;
         };
-        if let Some(has) = only.filter(|has| !has(self.on.what)) {
+        if let Some(has) = only.filter(|has| !self.on.iter().any(|on| has(on.what))) {
             let mut those: Vec<_> = Trigger::all().filter(|(trigger, _)| has(trigger.what)).collect();
             // What the same tool reports is the likeliest to be meant.
-            those.sort_by_key(|(trigger, _)| trigger.source != self.on.source);
+            those.sort_by_key(|(trigger, _)| self.on.iter().all(|on| on.source != trigger.source));
             let mut first: Vec<String> = those.iter().take(4).map(|(_, name)| format!("`{name}`")).collect();
             if those.len() > first.len() {
                 first.push("…".to_owned());
             }
-            let message = format!("`{full}` is only there on {}; this route is on `{}`", first.join(", "), self.on);
+            let message = format!("`{full}` is only there on {}; this route is on {}", first.join(", "), self.events());
             self.say(message);
             return Type::Unknown;
         }

@@ -16,7 +16,8 @@ struct Quiet {
 
 impl Quiet {
     fn new() -> Self {
-        let (config, routes) = config::check("trefoil.yaml", "version: 1\n").expect("a file");
+        let file = "version: 1\nroutes:\n  - name: campaigns\n    on: customerio.email.sent\n    do:\n      - intercom.track_event: { name: \"c${event.id}\", fallback: campaign_activity }\n";
+        let (config, routes) = config::check("trefoil.yaml", file).expect("a file");
         // Of a seed without delays and with a queue that forgets nothing.
         let world = World::new(7, NOW);
         world.forgets.store(0, Ordering::Relaxed);

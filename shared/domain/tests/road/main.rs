@@ -103,7 +103,7 @@ fn run(case: &Case<'_>, weather: &Weather, mut incoming: Vec<Event>, until: Time
                     QueueName::Events => Box::pin(router.handle(batch)),
                     QueueName::CustomerioState | QueueName::Customerio => Box::pin(sender.handle(queue, batch)),
                     QueueName::IntercomState => Box::pin(look_ups.handle(batch)),
-                    QueueName::Intercom | QueueName::Parked => unreachable!("nobody works on what is parked"),
+                    QueueName::Intercom | QueueName::Parked => unreachable!("nobody works on these here"),
                 };
                 running.push((queue, work));
             } else if running.is_empty() {

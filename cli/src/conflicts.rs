@@ -1,23 +1,20 @@
 //! `trefoil conflicts`: people whose ids do not fit together, shown with both sides, and settled by a human.
 //!
-//! What is decided goes into the events queue, so that it is done by the one writer of people, like everything else. The
-//! screen is the operator's own: ids are shown there, and written nowhere.
+//! What is decided goes into the events queue, so that it is done by the one writer of people, like everything else.
 
 mod desk;
 mod show;
 
+use crate::operator::{Place, Task, confirmed, print};
 use crate::serve::{block_on, configured};
 use desk::Desk;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use trefoil_domain::config::Config;
 use trefoil_domain::event::Workspace;
+use trefoil_domain::ledger::Ledger;
 use trefoil_domain::ports::{Clock as _, Queue, Store};
 use trefoil_platform::clock::SystemClock;
 use trefoil_platform::settings::Environment;
-use trefoil_platform::sqlite::{Db, SqliteQueue, SqliteStore};
 
 #[derive(clap::Args)]
 #[command(after_help = "A conflict is kept until you settle it. Meanwhile an address that two people claim binds neither of them.\n\
@@ -33,12 +30,8 @@ trefoil conflicts --aws                            of the stack whose settings a
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Folder of the file of `trefoil serve`, which may be running.
-    #[arg(long, global = true, default_value = "trefoil-data", value_name = "DIR")]
-    data: PathBuf,
-    /// On AWS: the tables and the queue that the stack's output `OperatorSettings` names in the environment.
-    #[arg(long, global = true, conflicts_with = "data")]
-    aws: bool,
+    #[command(flatten)]
+    place: Place,
     /// For `list`: one line of JSON for each conflict.
     #[arg(long, global = true)]
     json: bool,
@@ -87,84 +80,46 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 async fn conflicts(arguments: &Arguments, environment: &Environment) -> Result<(), String> {
     let settings = environment.operator().map_err(|problems| problems.to_string())?;
     let (config, _) = configured(None, &settings.config)?;
-    if arguments.aws {
-        return on_aws(arguments, environment, &settings.workspace, &config).await;
-    }
-    let db = Db::attach(&arguments.data).map_err(|e| e.to_string())?;
-    // Nothing is received here.
-    let queue = SqliteQueue::new(db.clone(), Arc::new(SystemClock), u32::MAX);
-    work(arguments, &SqliteStore::new(db), &queue, &settings.workspace, &config).await
+    arguments.place.run(&Asked { arguments, config }, environment, &settings.workspace).await
 }
 
-#[cfg(feature = "aws")]
-async fn on_aws(arguments: &Arguments, environment: &Environment, workspace: &Workspace, config: &Config) -> Result<(), String> {
-    use trefoil_platform::aws::{Aws, DynamoStore, SqsQueue};
-    let settings = environment.operator_aws().map_err(|problems| {
-        format!(
-            "{problems}\nThe output OperatorSettings of the stack holds the names; `aws configure export-credentials --format env` gives the rest"
-        )
-    })?;
-    let aws = Aws::new(&settings.aws);
-    let (store, queue) = (DynamoStore::new(aws.dynamodb(), settings.tables), SqsQueue::new(aws.sqs(), settings.queues));
-    work(arguments, &store, &queue, workspace, config).await
+struct Asked<'a> {
+    arguments: &'a Arguments,
+    config: Config,
 }
 
-#[cfg(not(feature = "aws"))]
-async fn on_aws(_: &Arguments, _: &Environment, _: &Workspace, _: &Config) -> Result<(), String> {
-    Err("this program was built without AWS; build it with it: cargo run --features aws -- conflicts --aws".to_owned())
-}
-
-async fn work<S: Store, Q: Queue>(
-    arguments: &Arguments,
-    store: &S,
-    queue: &Q,
-    workspace: &Workspace,
-    config: &Config,
-) -> Result<(), String> {
-    let desk = Desk { store, queue, workspace, now: SystemClock.now() };
-    match arguments.command.as_ref().unwrap_or(&Command::List) {
-        Command::List => {
-            let (conflicts, cleared) = desk.list().await?;
-            print(&if arguments.json { show::lines(&conflicts, config) } else { show::pages(&conflicts, cleared, config) })
-        }
-        Command::Merge { conflict, yes } => {
-            let conflict = desk.find(conflict).await?;
-            let events = desk.merge(&conflict)?;
-            if !yes && !confirmed(&format!("{}\n{} Type yes: ", show::page(&conflict, config), show::question(&conflict)))? {
-                return Err("nothing was done".to_owned());
+impl Task for Asked<'_> {
+    async fn work<S: Store + Ledger, Q: Queue>(&self, store: &S, queue: &Q, workspace: &Workspace) -> Result<(), String> {
+        let Self { arguments, config } = self;
+        let desk = Desk { store, queue, workspace, now: SystemClock.now() };
+        match arguments.command.as_ref().unwrap_or(&Command::List) {
+            Command::List => {
+                let (conflicts, cleared) = desk.list().await?;
+                print(&if arguments.json { show::lines(&conflicts, config) } else { show::pages(&conflicts, cleared, config) })
             }
-            desk.settle(&conflict, &events).await?;
-            print(SETTLED)
-        }
-        Command::Give { conflict, to } => {
-            let conflict = desk.find(conflict).await?;
-            let events = desk.give(&conflict, to)?;
-            desk.settle(&conflict, &events).await?;
-            print(SETTLED)
-        }
-        Command::Dismiss { conflict } => {
-            let conflict = desk.find(conflict).await?;
-            desk.settle(&conflict, &[]).await?;
-            print("Dismissed; it comes back if it happens again.\n")
+            Command::Merge { conflict, yes } => {
+                let conflict = desk.find(conflict).await?;
+                let events = desk.merge(&conflict)?;
+                let question = format!("{}\n{} Type yes: ", show::page(&conflict, config), show::question(&conflict));
+                if !yes && !confirmed(&question, "a merge cannot be undone")? {
+                    return Err("nothing was done".to_owned());
+                }
+                desk.settle(&conflict, &events).await?;
+                print(SETTLED)
+            }
+            Command::Give { conflict, to } => {
+                let conflict = desk.find(conflict).await?;
+                let events = desk.give(&conflict, to)?;
+                desk.settle(&conflict, &events).await?;
+                print(SETTLED)
+            }
+            Command::Dismiss { conflict } => {
+                let conflict = desk.find(conflict).await?;
+                desk.settle(&conflict, &[]).await?;
+                print("Dismissed; it comes back if it happens again.\n")
+            }
         }
     }
 }
 
 const SETTLED: &str = "Accepted; it is done within seconds where Trefoil runs, else as soon as it does.\n";
-
-fn print(text: &str) -> Result<(), String> {
-    let mut out = anstream::stdout();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| format!("cannot write: {e}"))
-}
-
-/// Asks whoever sits there.
-fn confirmed(question: &str) -> Result<bool, String> {
-    let input = std::io::stdin();
-    if !input.is_terminal() {
-        return Err("a merge cannot be undone, and there is no terminal to ask on; say --yes if you are sure".to_owned());
-    }
-    print(question)?;
-    let mut answer = String::new();
-    input.lock().read_line(&mut answer).map_err(|e| format!("cannot read the answer: {e}"))?;
-    Ok(answer.trim().eq_ignore_ascii_case("yes"))
-}

@@ -3,5 +3,7 @@
 pub mod check;
 pub mod conflicts;
 pub mod demo;
+mod operator;
 pub mod plan;
+pub mod review;
 pub mod serve;

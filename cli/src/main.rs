@@ -11,7 +11,7 @@ use std::process::ExitCode;
     about = "Keeps Intercom, Customer.io and Segment in step, and marketing quiet while a support ticket is open."
 )]
 #[command(
-    after_help = "Examples:\n  trefoil demo                         watch it work, without any account\n  trefoil check trefoil.yaml           is the configuration right?\n  trefoil serve --config trefoil.yaml  run it on this machine\n  trefoil conflicts                    people whose ids do not fit together"
+    after_help = "Examples:\n  trefoil demo                         watch it work, without any account\n  trefoil check trefoil.yaml           is the configuration right?\n  trefoil serve --config trefoil.yaml  run it on this machine\n  trefoil conflicts                    people whose ids do not fit together\n  trefoil review                       what people may have seen, or may not"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -34,6 +34,8 @@ enum Command {
     },
     /// Lists people whose ids do not fit together, and settles it as you say.
     Conflicts(trefoil::conflicts::Arguments),
+    /// Lists what people may have seen or not, since no answer came, and goes on as you say.
+    Review(trefoil::review::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -44,5 +46,6 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => trefoil::serve::run(&arguments),
         Command::Check { files } => trefoil::check::run(&files),
         Command::Conflicts(arguments) => trefoil::conflicts::run(&arguments),
+        Command::Review(arguments) => trefoil::review::run(&arguments),
     }
 }

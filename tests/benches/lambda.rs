@@ -58,7 +58,7 @@ async fn run() {
                 "requestContext": { "http": { "method": "POST", "path": "/" } }, "body": String::from_utf8_lossy(&webhook.body),
             }),
             "route-events" => aws.batch_of("events"),
-            "send-intercom" => aws.batch_of("intercom"),
+            "send-intercom" => aws.batch_of("intercom-state"),
             "send-customerio" => aws.batch_of("customerio-state"),
             _ => json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} }),
         };
@@ -93,6 +93,7 @@ fn environment(aws_url: &str, intercom: &Intercom, customerio: &CustomerIo) -> V
         ("TREFOIL_QUEUE_EVENTS", queue("events")),
         ("TREFOIL_QUEUE_CUSTOMERIO_STATE", queue("customerio-state")),
         ("TREFOIL_QUEUE_CUSTOMERIO", queue("customerio")),
+        ("TREFOIL_QUEUE_INTERCOM_STATE", queue("intercom-state")),
         ("TREFOIL_QUEUE_INTERCOM", queue("intercom")),
         ("TREFOIL_QUEUE_PARKED", queue("parked")),
         ("TREFOIL_INTERCOM_CLIENT_SECRET", intercom_options.client_secret.clone()),

@@ -1,6 +1,6 @@
 //! Has cargo build the functions, for this machine.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -12,7 +12,9 @@ pub fn root() -> PathBuf {
 /// Builds them all quickly, and says in which folder they are.
 pub(crate) fn functions(names: &[&str]) -> PathBuf {
     let binaries = names.iter().flat_map(|name| ["--bin", name]);
-    let built = cargo(["--workspace"].into_iter().chain(binaries));
+    // With a test among what is built, cargo chooses the features of dependencies as `cargo test --workspace` does, and so builds
+    // none of them a second time. <https://doc.rust-lang.org/cargo/reference/features.html#feature-resolver-version-2>
+    let built = cargo(["--workspace", "--test", "deployed"].into_iter().chain(binaries));
     built.parent().map(PathBuf::from).expect("a binary has a folder")
 }
 
@@ -21,7 +23,7 @@ pub fn release(name: &str) -> PathBuf {
     cargo(["--release", "--package", name])
 }
 
-/// Builds, and says where the last binary is.
+/// Builds, and says where the last program is.
 fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> PathBuf {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).args(["build", "--locked", "--message-format=json-render-diagnostics"]).args(arguments);
@@ -34,6 +36,8 @@ fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> PathBuf {
     let built = command.stderr(Stdio::inherit()).output().expect("cargo starts");
     assert!(built.status.success(), "the functions could not be built; see above");
     let messages = built.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-    let executable = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
+    // Tests are executables too.
+    let programs = messages.filter(|message| message["target"]["kind"] == json!(["bin"]));
+    let executable = programs.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
     executable.expect("cargo names what it built")
 }

@@ -35,6 +35,7 @@ pub enum Queue {
     Events,
     CustomerioState,
     Customerio,
+    IntercomState,
     Intercom,
 }
 
@@ -44,6 +45,7 @@ impl Queue {
             Self::Events => "Events",
             Self::CustomerioState => "CustomerioState",
             Self::Customerio => "Customerio",
+            Self::IntercomState => "IntercomState",
             Self::Intercom => "Intercom",
         }
     }
@@ -187,7 +189,7 @@ impl Deployment {
 
     /// Panics if anything was given up on the way to a destination.
     pub async fn assert_nothing_was_given_up(&self) {
-        for queue in [Queue::CustomerioState, Queue::Customerio, Queue::Intercom] {
+        for queue in [Queue::CustomerioState, Queue::Customerio, Queue::IntercomState, Queue::Intercom] {
             assert_eq!(self.dead_letters(queue).await, [""; 0], "{queue:?}\n{}", self.logs());
         }
     }

@@ -219,7 +219,7 @@ fn what_customerio_refuses_for_a_while_arrives_once() {
             person.until_attribute(deployment, "open_ticket_priority", "urgent").await;
             assert_eq!(person.attribute(deployment, "open_ticket_count").as_deref(), Some("1"));
         }
-        let queues = [Queue::Events, Queue::CustomerioState, Queue::Customerio, Queue::Intercom];
+        let queues = [Queue::Events, Queue::CustomerioState, Queue::Customerio, Queue::IntercomState, Queue::Intercom];
         for queue in queues {
             let drained = async || (deployment.depth(queue).await == 0).then_some(());
             deployment.until(&format!("nothing is left in {queue:?}"), drained).await;
@@ -244,7 +244,7 @@ fn a_profile_that_appears_later_gets_the_state() {
             asked.iter().any(|request| String::from_utf8_lossy(&request.body).contains(&person.user)).then_some(())
         };
         deployment.until("Customer.io was asked for the profile", asked).await;
-        for queue in [Queue::Intercom, Queue::Events, Queue::CustomerioState] {
+        for queue in [Queue::IntercomState, Queue::Events, Queue::CustomerioState] {
             let drained = async || (deployment.depth(queue).await == 0).then_some(());
             deployment.until(&format!("nothing is left in {queue:?}"), drained).await;
         }

@@ -1,6 +1,7 @@
 //! What holds of the conflicts that were noted, and what a decision about one of them means. Knows no screen, and not
 //! whether it works on a file or on AWS.
 
+use crate::operator::{PREFIX, with_survivors};
 use std::collections::{BTreeMap, BTreeSet};
 use trefoil_domain::event::{Event, IdKind, Identifier, Kind, Settlement, Source, Workspace, event_id};
 use trefoil_domain::id::{ConflictId, PersonId};
@@ -10,12 +11,8 @@ use trefoil_domain::person::Person;
 use trefoil_domain::ports::{AliasKey, ConflictNote, Found, Queue, QueueName, Store};
 use trefoil_domain::time::{Span, Timestamp};
 
-/// Characters of an id that are enough, where they are of one only.
-const PREFIX: usize = 6;
 /// A note is written before what makes it true, and may be older than that by as long as a batch takes.
 const YOUNG: Span = Span::from_mins(5);
-/// Steps of merges that are followed; as many as [`identity::survivor`] does.
-const STEPS: usize = 32;
 
 pub(super) struct Desk<'a, S, Q> {
     pub(super) store: &'a S,
@@ -91,18 +88,7 @@ impl<S: Store, Q: Queue> Desk<'_, S, Q> {
         let keys: Vec<AliasKey> = notes.iter().map(key).collect();
         let named: BTreeSet<PersonId> = notes.iter().flat_map(|note| &note.people).cloned().collect();
         let named: Vec<PersonId> = named.into_iter().collect();
-        let mut found = self.store.find(&keys, &named).await.map_err(|e| e.to_string())?;
-        for _ in 0..STEPS {
-            let missing = identity::missing(&found);
-            if missing.is_empty() {
-                break;
-            }
-            let more = self.store.find(&[], &missing).await.map_err(|e| e.to_string())?;
-            if more.people.is_empty() {
-                break;
-            }
-            found.people.extend(more.people);
-        }
+        let found = with_survivors(self.store, &keys, &named).await?;
         Ok(notes.into_iter().map(|note| Conflict { people: concerned(&note, &key(&note), &found), note }).collect())
     }
 

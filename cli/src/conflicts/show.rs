@@ -1,16 +1,13 @@
 //! Conflicts in words, for the operator's own screen.
 
 use super::desk::Conflict;
+use crate::operator::{SHOWN, ids, ids_json, printable, time};
 use serde_json::{Value, json};
 use trefoil_domain::config::Config;
 use trefoil_domain::event::{IdKind, Identifier};
 use trefoil_domain::identity::ConflictKind;
 use trefoil_domain::person::Person;
 use trefoil_domain::tickets::Status;
-use trefoil_domain::time::Timestamp;
-
-/// Characters of a conflict's id that are shown: short enough to type, long enough to be of one only.
-const SHOWN: usize = 12;
 
 /// All of them, to be read.
 pub(super) fn pages(conflicts: &[Conflict], cleared: usize, config: &Config) -> String {
@@ -35,10 +32,7 @@ pub(super) fn page(conflict: &Conflict, config: &Config) -> String {
     text += &format!("{:SHOWN$}  noted {}\n", "", time(conflict.note.at));
     for person in &conflict.people {
         text += &format!("  person {}, since {}, {}\n", person.id, time(person.created_at), tickets(person, config));
-        for (kind, values) in &person.ids {
-            let values: Vec<String> = values.keys().map(|value| printable(value)).collect();
-            text += &format!("    {:9}  {}\n", kind.name(), values.join(", "));
-        }
+        text += &ids(person);
     }
     let mut offer = |when: &str, command: &str| text += &format!("  {when:20} trefoil conflicts {command}\n");
     if conflict.people.len() > 1 && conflict.note.kind != ConflictKind::TwoProfiles {
@@ -56,10 +50,8 @@ pub(super) fn lines(conflicts: &[Conflict], config: &Config) -> String {
 
 fn line(conflict: &Conflict, config: &Config) -> Value {
     let person = |person: &Person| {
-        let ids: serde_json::Map<String, Value> =
-            person.ids.iter().map(|(kind, values)| (kind.name().to_owned(), values.keys().cloned().collect())).collect();
         let created_at = person.created_at.to_rfc3339();
-        json!({ "id": person.id, "created_at": created_at, "open_tickets": open_tickets(person, config), "ids": ids })
+        json!({ "id": person.id, "created_at": created_at, "open_tickets": open_tickets(person, config), "ids": ids_json(person) })
     };
     let over = &conflict.note.over;
     json!({
@@ -124,13 +116,4 @@ fn tickets(person: &Person, config: &Config) -> String {
         1 => "1 open ticket".to_owned(),
         several => format!("{several} open tickets"),
     }
-}
-
-fn time(at: Timestamp) -> String {
-    at.to_rfc3339().unwrap_or_else(|| at.secs().to_string())
-}
-
-/// Ids are whatever the tools say, and must not move a terminal's cursor.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -10,6 +10,7 @@ mod histories;
 mod late_profile;
 mod outage;
 mod process;
+mod review;
 mod settings;
 mod sources;
 mod stage;

@@ -37,7 +37,7 @@ async fn main() -> Result<(), Error> {
             tokio::join!(store.warm(), queue.warm());
         }
         let look_ups = LookUps { store: &store, queue: &queue, clock: &SystemClock, jitter: &SystemJitter, intercom: &intercom };
-        let from = lambda::fed_by(&settings.queues, &[QueueName::IntercomState])?;
+        let from = lambda::fed_by(&settings.queues, &[QueueName::IntercomState, QueueName::Intercom])?;
         sqs::run_sqs(&from, &aws.sqs(), &SystemClock, async |_, deliveries| look_ups.handle(deliveries).await).await
     })
     .await

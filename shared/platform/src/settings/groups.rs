@@ -59,7 +59,7 @@ pub enum IntercomRegion {
     Au,
 }
 
-/// What it takes to ask Intercom.
+/// What it takes to ask and tell Intercom.
 #[derive(Clone, Debug)]
 pub struct IntercomApi {
     pub token: SecretString,
@@ -68,6 +68,12 @@ pub struct IntercomApi {
     pub url: Option<String>,
     /// This copy's share of the vendor's limit, without any margin.
     pub requests_per_10_secs: f64,
+    /// Of the teammate in whose name messages and notes are written; digits.
+    pub admin_id: Option<String>,
+    /// Custom attributes that Intercom does not have yet are made.
+    pub create_attributes: bool,
+    /// Intercom's word for a message that is not an e-mail.
+    pub in_app_message_type: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,7 +239,34 @@ pub(super) fn intercom_api(reader: &mut Reader<'_>) -> Option<IntercomApi> {
     let region = intercom_region(reader, wanted);
     let requests_per_10_secs = rate(reader, variable::INTERCOM_RATE, 1666.0);
     let copies = copies(reader);
-    Some(IntercomApi { token: token?, region: region?, url: url?, requests_per_10_secs: requests_per_10_secs? / copies? })
+    let admin_id = admin_id(reader);
+    let create_attributes = reader.parsed(variable::INTERCOM_CREATE_ATTRIBUTES, false, "true or false");
+    let name = variable::INTERCOM_IN_APP_TYPE;
+    let in_app_message_type = match reader.optional(name) {
+        None => Some("in_app".to_owned()),
+        Some(word) if matches!(word.as_str(), "in_app" | "inapp") => Some(word),
+        Some(_) => reader.problem(name, "is not known; it must be in_app or inapp"),
+    };
+    Some(IntercomApi {
+        token: token?,
+        region: region?,
+        url: url?,
+        requests_per_10_secs: requests_per_10_secs? / copies?,
+        admin_id: admin_id?,
+        create_attributes: create_attributes?,
+        in_app_message_type: in_app_message_type?,
+    })
+}
+
+/// The outer `None` is a problem, the inner an unset variable.
+#[expect(clippy::option_option, reason = "unset and unreadable are different things")]
+fn admin_id(reader: &mut Reader<'_>) -> Option<Option<String>> {
+    let name = variable::INTERCOM_ADMIN_ID;
+    match reader.optional(name) {
+        None => Some(None),
+        Some(id) if id.bytes().all(|byte| byte.is_ascii_digit()) => Some(Some(id)),
+        Some(_) => reader.problem(name, "is not an id of a teammate; it must be digits (Settings, Teammates: the number in the address)"),
+    }
 }
 
 pub(super) fn customerio_api(reader: &mut Reader<'_>) -> Option<CustomerioApi> {

@@ -8,7 +8,6 @@ mod groups;
 mod roles;
 
 #[cfg(feature = "aws")]
-#[cfg(feature = "aws")]
 pub(crate) use groups::MIN_SIGNING_SECRET_BYTES;
 pub use groups::{
     AwsSettings, CustomerioApi, CustomerioRegion, CustomerioWebhook, IntercomApi, IntercomRegion, IntercomWebhook, QueueUrls,
@@ -50,6 +49,14 @@ pub mod variable {
     pub const INTERCOM_URL: &str = "TREFOIL_INTERCOM_URL";
     /// Requests per 10 s that the Intercom app may make. Default 1666.
     pub const INTERCOM_RATE: &str = "TREFOIL_INTERCOM_RATE";
+    /// Id of the teammate (digits) in whose name messages and notes are written. Default: none, and what needs one is refused.
+    pub const INTERCOM_ADMIN_ID: &str = "TREFOIL_INTERCOM_ADMIN_ID";
+    /// `true` or `false`: whether a custom attribute that Intercom does not have yet is made there. Default `false`: it is left
+    /// out.
+    pub const INTERCOM_CREATE_ATTRIBUTES: &str = "TREFOIL_INTERCOM_CREATE_ATTRIBUTES";
+    /// `in_app` or `inapp`: what Intercom's API calls a message that is not an e-mail. Its description says the one, its examples
+    /// the other. Default `in_app`.
+    pub const INTERCOM_IN_APP_TYPE: &str = "TREFOIL_INTERCOM_IN_APP_TYPE";
 
     /// Secret. The keys with which Customer.io signs: that of the reporting webhook and that of webhook actions, separated by
     /// commas; several of each while they are being changed.

@@ -78,7 +78,7 @@ pub struct SendIntercom {
     pub config: PathBuf,
     pub intercom: IntercomApi,
     pub tables: TableNames,
-    /// Events, Intercom, parked.
+    /// Events, both of Intercom, parked.
     pub queues: QueueUrls,
     pub warm: bool,
 }
@@ -119,7 +119,7 @@ pub struct Operator {
 pub struct OperatorAws {
     pub aws: AwsSettings,
     pub tables: TableNames,
-    /// Events.
+    /// Events, Intercom.
     pub queues: QueueUrls,
 }
 
@@ -260,7 +260,7 @@ impl Environment {
         self.read(|reader| {
             let aws = groups::aws(reader);
             let tables = groups::tables(reader);
-            let queues = groups::queues(reader, &[QueueName::Events]);
+            let queues = groups::queues(reader, &[QueueName::Events, QueueName::Intercom]);
             Some(OperatorAws { aws: aws?, tables: tables?, queues: queues? })
         })
     }

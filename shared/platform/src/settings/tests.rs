@@ -132,6 +132,34 @@ fn rates_are_shared_by_the_copies() {
 }
 
 #[test]
+fn what_is_written_to_intercom_can_be_chosen() {
+    let with = |more: &[(&str, &str)]| environment(&[&SERVE[..], more].concat()).serve().map(|settings| settings.intercom);
+    let usual = with(&[]).expect("complete");
+    assert_eq!((usual.admin_id, usual.create_attributes, usual.in_app_message_type.as_str()), (None, false, "in_app"));
+    let chosen = [
+        (variable::INTERCOM_ADMIN_ID, "394051"),
+        (variable::INTERCOM_CREATE_ATTRIBUTES, "true"),
+        (variable::INTERCOM_IN_APP_TYPE, "inapp"),
+    ];
+    let chosen = with(&chosen).expect("complete");
+    assert_eq!(
+        (chosen.admin_id.as_deref(), chosen.create_attributes, chosen.in_app_message_type.as_str()),
+        (Some("394051"), true, "inapp")
+    );
+    // As templates make them of parameters left out.
+    let empty = [(variable::INTERCOM_ADMIN_ID, ""), (variable::INTERCOM_CREATE_ATTRIBUTES, ""), (variable::INTERCOM_IN_APP_TYPE, " ")];
+    assert_eq!(with(&empty).expect("complete").admin_id, None);
+    for (name, bad) in [
+        (variable::INTERCOM_ADMIN_ID, "ada@example.com"),
+        (variable::INTERCOM_ADMIN_ID, "39 4051"),
+        (variable::INTERCOM_CREATE_ATTRIBUTES, "yes"),
+        (variable::INTERCOM_IN_APP_TYPE, "email"),
+    ] {
+        assert_eq!(named(&with(&[(name, bad)]).expect_err(bad)), [name]);
+    }
+}
+
+#[test]
 fn a_region_is_never_guessed() {
     let without = |name: &str| SERVE.iter().copied().filter(|(variable, _)| *variable != name).collect::<Vec<_>>();
     for name in [variable::INTERCOM_REGION, variable::CUSTOMERIO_REGION] {
@@ -233,7 +261,7 @@ fn aws_needs_a_region_and_credentials() {
 }
 
 #[test]
-fn an_operator_needs_the_tables_and_the_queue_of_events_only() {
+fn an_operator_needs_the_tables_and_the_queues_of_what_is_decided_only() {
     let here = environment(&[]).operator().expect("nothing is needed on one machine");
     assert_eq!((here.workspace.as_str(), here.config.to_str()), ("main", Some("trefoil.yaml")));
     let expected = [
@@ -244,6 +272,7 @@ fn an_operator_needs_the_tables_and_the_queue_of_events_only() {
         variable::TABLE_ALIASES,
         variable::TABLE_HISTORY,
         variable::QUEUE_EVENTS,
+        variable::QUEUE_INTERCOM,
     ];
     let problems = environment(&[]).operator_aws().expect_err("incomplete");
     assert_eq!(named(&problems), expected);

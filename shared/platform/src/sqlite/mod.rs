@@ -6,6 +6,7 @@
 //! of one write to the disk, and a read sees everything that was acknowledged before it began.
 //! <https://www.sqlite.org/wal.html>
 
+mod ledger;
 mod queue;
 mod store;
 

@@ -38,6 +38,26 @@ CREATE TABLE IF NOT EXISTS conflicts (
     PRIMARY KEY (workspace, id)
 ) STRICT, WITHOUT ROWID;
 
+-- What people see, each step before and after it is made. `wanted`: until a human has looked.
+CREATE TABLE IF NOT EXISTS ledger (
+    action    TEXT PRIMARY KEY,
+    workspace TEXT NOT NULL,
+    version   INTEGER NOT NULL,
+    begun     INTEGER NOT NULL,
+    wanted    INTEGER NOT NULL,
+    expires   INTEGER NOT NULL,
+    body      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS ledger_wanted ON ledger (workspace, begun) WHERE wanted = 1;
+CREATE INDEX IF NOT EXISTS ledger_expires ON ledger (expires);
+
+-- Names of events that were sent to Intercom.
+CREATE TABLE IF NOT EXISTS event_names (
+    workspace TEXT PRIMARY KEY,
+    version   INTEGER NOT NULL,
+    body      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- A rowid table, so that what was written first is found first when the expired is cleared away.
 CREATE TABLE IF NOT EXISTS history (
     n       INTEGER PRIMARY KEY,

@@ -18,7 +18,7 @@ const CLEARING_EVERY: i64 = 64;
 /// The tables of people, aliases and history.
 #[derive(Clone)]
 pub struct SqliteStore {
-    db: Db,
+    pub(super) db: Db,
 }
 
 impl SqliteStore {
@@ -268,17 +268,17 @@ impl Store for SqliteStore {
     }
 }
 
-fn failed(doing: &'static str) -> impl Fn(String) -> StoreError {
+pub(super) fn failed(doing: &'static str) -> impl Fn(String) -> StoreError {
     move |message| StoreError { doing, message }
 }
 
 // serde_json's errors can quote the value that they stumbled over.
 
-fn json<T: Serialize>(doing: &'static str, value: &T) -> Result<String, StoreError> {
+pub(super) fn json<T: Serialize>(doing: &'static str, value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|_| StoreError { doing, message: "a record cannot be written as JSON".to_owned() })
 }
 
-fn parse<T: DeserializeOwned>(doing: &'static str, body: &str) -> Result<T, StoreError> {
+pub(super) fn parse<T: DeserializeOwned>(doing: &'static str, body: &str) -> Result<T, StoreError> {
     let unreadable = |_| StoreError { doing, message: "a record cannot be read; was it written by a newer version?".to_owned() };
     serde_json::from_str(body).map_err(unreadable)
 }

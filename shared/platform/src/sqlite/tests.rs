@@ -1,8 +1,11 @@
 use super::*;
 use std::sync::atomic::{AtomicI64, Ordering};
-use trefoil_domain::id::EventId;
+use trefoil_domain::event::Workspace;
+use trefoil_domain::id::{ActionId, EventId, PersonId};
+use trefoil_domain::job::{Job, Work};
+use trefoil_domain::ledger::{Entry, LEDGER_KEPT, Ledger as _};
 use trefoil_domain::outcome::Outcome;
-use trefoil_domain::ports::{Clock, HISTORY_KEPT, Message, Queue, QueueName, Record, Store};
+use trefoil_domain::ports::{Clock, Commit, HISTORY_KEPT, Message, Queue, QueueName, Record, Store};
 use trefoil_domain::time::{Span, Timestamp};
 
 const START: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -77,6 +80,29 @@ async fn what_has_expired_is_cleared_away_as_new_things_come() {
     fill(1000, later).await;
     assert_eq!((count(&db, "sent").await, count(&db, "history").await), (1000, 1000));
     assert_eq!(count(&db, "messages").await, 2000, "messages do not expire");
+}
+
+#[tokio::test]
+async fn expired_entries_of_the_ledger_are_cleared_away_as_new_ones_come() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = Db::open(folder.path()).expect("a new file");
+    let store = SqliteStore::new(db.clone());
+    let workspace = Workspace::new("main").expect("valid");
+    let put = async |n: usize, now: Timestamp| {
+        let (event, person) = (EventId::from_stored(n.to_string()), PersonId::from_stored("p"));
+        let job = Job { event, workspace: workspace.clone(), person, created_at: now, work: Work::Intercom(Vec::new()) };
+        let entry = Entry::new(job, ActionId::from_stored(n.to_string()), now);
+        assert_eq!(store.put_entry(entry, now).await, Ok(Commit::Done));
+    };
+    for n in 0..10 {
+        put(n, START).await;
+    }
+    put(10, START.plus(LEDGER_KEPT).minus(Span::from_millis(1))).await;
+    assert_eq!(count(&db, "ledger").await, 11, "kept as long as any queue can bring its job again");
+    for n in 11..14 {
+        put(n, START.plus(LEDGER_KEPT)).await;
+    }
+    assert_eq!(count(&db, "ledger").await, 4);
 }
 
 #[test]

@@ -16,9 +16,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use trefoil_domain::event::WakeReason;
 use trefoil_domain::id::{EventId, PersonId};
+use trefoil_domain::ledger::{Entry, LEDGER_KEPT, Ledger, Review};
 use trefoil_domain::outcome::Outcome;
 use trefoil_domain::ports::{
-    AliasKey, Commit, Delivery, Destination, Disposition, Mark, Message, Queue, QueueError, QueueName, Record, Store, Wake,
+    AliasKey, Commit, Delivery, Destination, Disposition, EventNames, Mark, Message, NamesTaken, Queue, QueueError, QueueName, Record,
+    Store, Wake,
 };
 use trefoil_domain::time::Span;
 use trefoil_platform::aws::{Aws, DUE_INDEX, DynamoStore, SqsQueue};
@@ -71,6 +73,10 @@ fn key(name: &str, kind: KeyType) -> KeySchemaElement {
 
 pub(crate) async fn store(test: &str) -> DynamoStore {
     DynamoStore::new(aws().dynamodb(), tables(test).await)
+}
+
+pub(crate) async fn ledger(test: &str) -> DynamoStore {
+    store(test).await
 }
 
 /// The queue, with a receiving side for the tests: an id is the receipt handle.
@@ -203,6 +209,42 @@ async fn calls_do_not_creep() {
     let messages = (0..21).map(|n| Message { body: n.to_string(), group: "g".to_owned(), dedup: n.to_string() }).collect();
     queue.send(QueueName::Events, messages).await.expect("accepted");
     assert_eq!(queue.inner.calls(), BTreeMap::from([("SendMessageBatch", 3)]));
+}
+
+#[tokio::test]
+async fn a_step_is_one_write_and_a_review_one_transaction() {
+    let _turn = emulator::turn().await;
+    let store = store("ledger_calls").await;
+    let first = crate::ledger::entry(&crate::store::workspace(), 1, 0);
+    assert_eq!(store.entry(&first.action).await, Ok(None));
+    assert_eq!(store.put_entry(first.clone(), NOW).await, Ok(Commit::Done));
+    assert_eq!(store.calls(), BTreeMap::from([("BatchGetItem", 1), ("PutItem", 1)]));
+    for (version, review) in [(1, Review::Wanted), (2, Review::Given)] {
+        assert_eq!(store.put_entry(Entry { version, review, ..first.clone() }, NOW).await, Ok(Commit::Done));
+    }
+    assert_eq!(store.wanting_review(&first.workspace).await, Ok(Vec::new()));
+    let names = store.event_names(&first.workspace).await.expect("the store answers");
+    assert_eq!(store.put_event_names(&first.workspace, names).await, Ok(Commit::Done));
+    assert_eq!(store.calls(), BTreeMap::from([("BatchGetItem", 2), ("PutItem", 2), ("Query", 1), ("TransactWriteItems", 2)]));
+}
+
+#[tokio::test]
+async fn an_entry_and_its_place_in_the_list_expire_together_and_names_do_not() {
+    let _turn = emulator::turn().await;
+    let (client, names) = (aws_sdk_dynamodb::Client::new(&patient()), tables("ledger_expiry").await);
+    let store = DynamoStore::new(aws().dynamodb(), names.clone());
+    let wanted = Entry { review: Review::Wanted, ..crate::ledger::entry(&crate::store::workspace(), 1, -100) };
+    assert_eq!(store.put_entry(wanted, NOW).await, Ok(Commit::Done));
+    assert_eq!(store.put_event_names(&crate::store::workspace(), NamesTaken::default()).await, Ok(Commit::Done));
+    let items = client.scan().table_name(&names.history).send().await.expect("the table").items.unwrap_or_default();
+    let mut expiry: Vec<(String, Option<String>)> = Vec::new();
+    for item in items {
+        let text = |name: &str| item.get(name).and_then(|value| value.as_s().or_else(|_| value.as_n()).ok()).cloned();
+        expiry.push((text("pk").expect("a key").split('#').next().unwrap_or_default().to_owned(), text("expires_at")));
+    }
+    expiry.sort();
+    let end = Some(NOW.plus(LEDGER_KEPT).secs().to_string());
+    assert_eq!(expiry, [("action".to_owned(), end.clone()), ("names".to_owned(), None), ("reviews".to_owned(), end)]);
 }
 
 #[tokio::test]

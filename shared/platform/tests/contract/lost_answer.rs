@@ -1,11 +1,13 @@
 //! A write whose answer is lost on the way: the SDK sends it again, and its condition fails on our own first attempt.
 
-use crate::store::{person, put};
+use crate::ledger::entry;
+use crate::store::{NOW, person, put, workspace};
 use crate::{aws, emulator};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
+use trefoil_domain::ledger::{Entry, Ledger, Review};
 use trefoil_domain::ports::{Commit, Store};
 use trefoil_platform::aws::{Aws, DynamoStore};
 
@@ -50,4 +52,19 @@ async fn a_write_whose_answer_was_lost_is_done() {
     assert_eq!(store.commit(vec![put(&person, 0)]).await, Ok(Commit::Done));
     assert!(lost.load(Ordering::SeqCst));
     assert_eq!(store.commit(vec![put(&person, 0)]).await, Ok(Commit::Conflict), "only the same attempt is forgiven");
+}
+
+#[tokio::test]
+async fn an_entry_whose_answer_was_lost_is_done() {
+    let _turn = emulator::turn().await;
+    let names = aws::tables("lost_entry").await;
+    for (n, review) in [Review::None, Review::Wanted].into_iter().enumerate() {
+        let lost = Arc::new(AtomicBool::new(false));
+        let endpoint = lossy_endpoint(Arc::clone(&lost)).await;
+        let store = DynamoStore::new(Aws::new(&aws::settings(&endpoint)).dynamodb(), names.clone());
+        let entry = Entry { review, ..entry(&workspace(), n, 0) };
+        assert_eq!(store.put_entry(entry.clone(), NOW).await, Ok(Commit::Done));
+        assert!(lost.load(Ordering::SeqCst));
+        assert_eq!(store.put_entry(entry, NOW).await, Ok(Commit::Conflict), "only the same attempt is forgiven");
+    }
 }

@@ -3,6 +3,7 @@
 mod aws;
 mod emulator;
 mod lambda;
+mod ledger;
 mod lost_answer;
 mod queue;
 mod sqlite;
@@ -46,6 +47,13 @@ mod contract {
         of_racing_writers_one_wins,
         of_racing_transactions_one_wins,
         of_racing_senders_one_wins,
+    }
+    for_both! { ledger:
+        an_entry_applies_to_the_expected_version_only,
+        what_wants_a_review_is_listed_until_it_is_given,
+        many_reviews_are_all_listed,
+        of_racing_entries_one_wins,
+        names_of_events_are_kept_for_each_workspace,
     }
     for_both! { queue:
         a_group_comes_in_order,

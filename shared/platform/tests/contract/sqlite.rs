@@ -49,6 +49,10 @@ pub(crate) fn store() -> SqliteStore {
     in_folder(|db, _| SqliteStore::new(db)).inner
 }
 
+pub(crate) fn ledger() -> SqliteStore {
+    store()
+}
+
 pub(crate) fn queue() -> InFolder<SqliteQueue> {
     in_folder(|db, clock| SqliteQueue::new(db, clock, MAX_RECEIVE_COUNT))
 }

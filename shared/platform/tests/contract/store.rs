@@ -211,7 +211,7 @@ pub(crate) async fn history_keeps_the_last_outcome_of_a_stage(store: impl Store)
     assert_eq!(history("e3", end).await, [], "what has expired is not shown, deleted or not");
 }
 
-fn elsewhere() -> Workspace {
+pub(crate) fn elsewhere() -> Workspace {
     Workspace::new("other").expect("valid")
 }
 
@@ -296,12 +296,12 @@ pub(crate) async fn any_text_comes_back_as_it_was(store: impl Store) {
 const RACERS: i64 = 20;
 const ROUNDS: u64 = 3;
 
-fn wins(outcomes: &[Commit]) -> usize {
+pub(crate) fn wins(outcomes: &[Commit]) -> usize {
     outcomes.iter().filter(|outcome| **outcome == Commit::Done).count()
 }
 
 /// Runs `write` for every racer at once.
-async fn race<F: Future<Output = Commit> + Send + 'static>(write: impl Fn(i64) -> F) -> Vec<Commit> {
+pub(crate) async fn race<F: Future<Output = Commit> + Send + 'static>(write: impl Fn(i64) -> F) -> Vec<Commit> {
     let racers: Vec<_> = (0..RACERS).map(|racer| tokio::spawn(write(racer))).collect();
     let mut outcomes = Vec::new();
     for racer in racers {

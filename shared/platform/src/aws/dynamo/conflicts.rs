@@ -60,5 +60,5 @@ fn partition(workspace: &Workspace) -> String {
 }
 
 fn key(workspace: &Workspace, id: &ConflictId) -> Item {
-    items::person_key(&partition(workspace), id.as_str())
+    items::sorted_key(&partition(workspace), id.as_str())
 }

@@ -28,7 +28,8 @@ pub(super) fn sent(destination: Destination) -> String {
     format!("sent#{}", destination.as_str())
 }
 
-pub(super) fn person_key(id: &str, sort: &str) -> Item {
+/// A key of the tables that have a sort key.
+pub(super) fn sorted_key(id: &str, sort: &str) -> Item {
     HashMap::from([(PK.to_owned(), text(id)), (SK.to_owned(), text(sort))])
 }
 
@@ -54,7 +55,7 @@ pub(super) fn versioned<T: Serialize>(doing: &'static str, key: Item, body: &T, 
 }
 
 pub(super) fn record(doing: &'static str, record: &Record) -> Result<WriteRequest, StoreError> {
-    let mut item = person_key(record.event.as_str(), &record.stage);
+    let mut item = sorted_key(record.event.as_str(), &record.stage);
     item.insert(BODY.to_owned(), json(doing, record)?);
     item.insert(EXPIRES_AT.to_owned(), number(record.at.plus(HISTORY_KEPT).secs()));
     put(doing, item)

@@ -6,6 +6,9 @@
 //! | people | `pk` = `conflicts#<workspace>` | `sk` conflict id | `body` |
 //! | aliases | `pk` alias key | – | `body`, `version` |
 //! | history | `pk` event id | `sk` stage | `body`, `expires_at` (unix seconds, the table's TTL attribute) |
+//! | history | `pk` = `action#<id>` | `sk` = `ledger` | `body`, `version`, `expires_at` |
+//! | history | `pk` = `reviews#<workspace>` | `sk` action id | `expires_at`; the entry under `action#<id>` wants a review |
+//! | history | `pk` = `names#<workspace>` | `sk` = `intercom` | `body`, `version`; kept for good |
 //!
 //! `body` is the record as JSON text. Wakes carry `due_shard` (text) and `due` (milliseconds), the keys of the people
 //! table's only index, [`DUE_INDEX`]; nothing else has these, so the index holds wakes alone. It projects everything.
@@ -16,6 +19,7 @@
 
 mod conflicts;
 mod items;
+mod ledger;
 mod wakes;
 
 use super::{Calls, WARM_LIMIT, failure, pause};
@@ -66,7 +70,7 @@ impl DynamoStore {
 
     /// Opens the connection, by reading a person that does not exist.
     pub async fn warm(&self) {
-        let keys = KeysAndAttributes::builder().keys(items::person_key("-", items::STATE)).build();
+        let keys = KeysAndAttributes::builder().keys(items::sorted_key("-", items::STATE)).build();
         if let Ok(keys) = keys {
             let call = self.client.batch_get_item().request_items(&self.tables.people, keys).send();
             drop(tokio::time::timeout(WARM_LIMIT, call).await);
@@ -151,14 +155,8 @@ impl DynamoStore {
         }
     }
 
-    async fn transact(&self, doing: &'static str, writes: Vec<Write>) -> Result<Commit, StoreError> {
-        let mut actions = Vec::with_capacity(writes.len());
-        for Write { table, item, expected } in writes {
-            let (condition, values) = condition(expected);
-            let put = PutItem::builder().table_name(table).set_item(Some(item)).condition_expression(condition);
-            let put = put.set_expression_attribute_values(values).build().map_err(|_| unbuildable(doing))?;
-            actions.push(TransactWriteItem::builder().put(put).build());
-        }
+    /// All of these or none.
+    async fn transact(&self, doing: &'static str, actions: Vec<TransactWriteItem>) -> Result<Commit, StoreError> {
         self.calls.count("TransactWriteItems");
         // The SDK adds a token, so that repeating a transaction whose answer was lost does not apply it twice.
         match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
@@ -174,6 +172,14 @@ struct Write {
     table: String,
     item: Item,
     expected: u64,
+}
+
+/// As a part of a transaction.
+fn conditional_put(doing: &'static str, Write { table, item, expected }: Write) -> Result<TransactWriteItem, StoreError> {
+    let (condition, values) = condition(expected);
+    let put = PutItem::builder().table_name(table).set_item(Some(item)).condition_expression(condition);
+    let put = put.set_expression_attribute_values(values).build().map_err(|_| unbuildable(doing))?;
+    Ok(TransactWriteItem::builder().put(put).build())
 }
 
 fn condition(expected: u64) -> (&'static str, Option<HashMap<String, AttributeValue>>) {
@@ -202,7 +208,7 @@ impl Store for DynamoStore {
         let aliases: BTreeSet<&AliasKey> = aliases.iter().collect();
         let people: BTreeSet<&PersonId> = people.iter().collect();
         let aliases = aliases.into_iter().map(|key| (self.tables.aliases.as_str(), items::alias_key(key)));
-        let people = people.into_iter().map(|id| (self.tables.people.as_str(), items::person_key(id.as_str(), items::STATE)));
+        let people = people.into_iter().map(|id| (self.tables.people.as_str(), items::sorted_key(id.as_str(), items::STATE)));
         let mut found = Found::default();
         for (table, item) in self.get(doing, aliases.chain(people).collect()).await? {
             if table == self.tables.aliases {
@@ -222,7 +228,7 @@ impl Store for DynamoStore {
         for put in puts {
             writes.push(match put {
                 Put::Person { person, expected } => {
-                    let key = items::person_key(person.id.as_str(), items::STATE);
+                    let key = items::sorted_key(person.id.as_str(), items::STATE);
                     let item = items::versioned(doing, key, &person, person.version, nonce())?;
                     Write { table: self.tables.people.clone(), item, expected }
                 }
@@ -236,7 +242,7 @@ impl Store for DynamoStore {
         match writes.len() {
             0 => Ok(Commit::Done),
             1 => self.put(doing, writes.remove(0)).await,
-            _ => self.transact(doing, writes).await,
+            _ => self.transact(doing, writes.into_iter().map(|write| conditional_put(doing, write)).collect::<Result<_, _>>()?).await,
         }
     }
 
@@ -246,7 +252,7 @@ impl Store for DynamoStore {
         let people: BTreeSet<&PersonId> = people.iter().collect();
         let keys = people
             .into_iter()
-            .flat_map(|id| [items::STATE, &sent].map(|sort| (self.tables.people.as_str(), items::person_key(id.as_str(), sort))));
+            .flat_map(|id| [items::STATE, &sent].map(|sort| (self.tables.people.as_str(), items::sorted_key(id.as_str(), sort))));
         let mut found = BTreeMap::new();
         let mut marks = BTreeMap::new();
         for (_, item) in self.get(doing, keys.collect()).await? {
@@ -271,7 +277,7 @@ impl Store for DynamoStore {
         for (person, mark) in marks {
             let expected = mark.version;
             let mark = Mark { version: expected + 1, ..mark };
-            let item = items::versioned(doing, items::person_key(person.as_str(), &sent), &mark, mark.version, nonce())?;
+            let item = items::versioned(doing, items::sorted_key(person.as_str(), &sent), &mark, mark.version, nonce())?;
             writes.push(Write { table: self.tables.people.clone(), item, expected });
         }
         stream::iter(writes).map(|write| self.put(doing, write)).buffered(PARALLEL).try_collect().await

@@ -80,7 +80,7 @@ impl DynamoStore {
 }
 
 fn key(wake: &Wake) -> Item {
-    items::person_key(wake.person.as_str(), &format!("wake#{}", wake.reason.name()))
+    items::sorted_key(wake.person.as_str(), &format!("wake#{}", wake.reason.name()))
 }
 
 fn shard(person: &PersonId) -> u8 {

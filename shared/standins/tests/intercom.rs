@@ -166,6 +166,7 @@ async fn what_is_open_in_the_vendors_pages_runs_both_ways() {
         merged_from: false,
         retry_after: true,
         redelivery: Redelivery::NewId,
+        ..Variants::default()
     };
     for (first, variants) in [(true, Variants::default()), (false, variants)] {
         let desk = Desk::start(Options { variants, ..Options::default() }).await;

@@ -82,7 +82,7 @@ impl Intercom {
 
     /// A contact that is there already, under an id that is known beforehand and that no other contact has.
     pub fn add_contact_as(&self, id: &str, new: NewContact) {
-        self.shared.inside().world.create_contact_as(id.to_owned(), new, self.shared.options.clock.now_ms());
+        self.shared.inside().world.create_contact_as(id, new, self.shared.options.clock.now_ms());
     }
 
     /// A custom attribute that exists. One of that name and model is replaced.

@@ -195,7 +195,6 @@ impl Intercom {
     }
 
     /// The webhooks of what the API has done since the last call, in the order of its doing.
-    #[must_use]
     pub fn take_webhooks(&self) -> Vec<Webhook> {
         std::mem::take(&mut self.shared.inside().outbox)
     }

@@ -36,11 +36,9 @@ pub(crate) fn data_attribute(attribute: &DataAttribute) -> Value {
         DataType::Options(options) => Some(options.iter().map(|value| json!({"value": value})).collect::<Vec<_>>()),
         DataType::String | DataType::Integer | DataType::Float | DataType::Boolean | DataType::Datetime | DataType::Date => None,
     };
-    // An attribute with options is a string with options once it is there.
-    let data_type = if options.is_some() { "string" } else { attribute.data_type.as_str() };
     let mut object = json!({
         "type": "data_attribute", "name": attribute.name, "full_name": format!("custom_attributes.{}", attribute.name),
-        "label": attribute.name, "data_type": data_type, "api_writable": true, "ui_writable": false,
+        "label": attribute.name, "data_type": attribute.data_type.as_str(), "api_writable": true, "ui_writable": false,
         "messenger_writable": false, "custom": true, "archived": attribute.archived, "model": attribute.model.as_str(),
     });
     if let Some(options) = options {

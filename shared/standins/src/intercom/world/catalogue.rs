@@ -44,15 +44,14 @@ pub enum DataType {
 }
 
 impl DataType {
+    /// As an attribute shows it; the request has finer words for times and lists.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
-            Self::String => "string",
+            Self::String | Self::Options(_) => "string",
             Self::Integer => "integer",
             Self::Float => "float",
             Self::Boolean => "boolean",
-            Self::Datetime => "datetime",
-            Self::Date => "date",
-            Self::Options(_) => "options",
+            Self::Datetime | Self::Date => "date",
         }
     }
 

@@ -78,7 +78,6 @@ pub struct NewContact {
     pub external_id: Option<String>,
     pub email: Option<String>,
     pub name: Option<String>,
-    pub phone: Option<String>,
     pub custom_attributes: Map<String, Value>,
 }
 
@@ -126,10 +125,10 @@ impl World {
 
     pub(crate) fn create_contact(&mut self, new: NewContact, now_ms: i64) -> Contact {
         let id = self.next_object(now_ms);
-        self.create_contact_as(id, new, now_ms)
+        self.create_contact_as(&id, new, now_ms)
     }
 
-    pub(crate) fn create_contact_as(&mut self, id: String, new: NewContact, now_ms: i64) -> Contact {
+    pub(crate) fn create_contact_as(&mut self, id: &str, new: NewContact, now_ms: i64) -> Contact {
         let role = new.role.unwrap_or(Role::User);
         let external_id = new.external_id.or_else(|| match role {
             Role::User => None,
@@ -137,12 +136,12 @@ impl World {
         });
         self.attributes_exist(Model::Contact, &new.custom_attributes);
         let contact = Contact {
-            id: id.clone(),
+            id: id.to_owned(),
             role,
             external_id,
             email: new.email,
             name: new.name,
-            phone: new.phone,
+            phone: None,
             avatar: None,
             owner_id: None,
             signed_up_at: None,
@@ -157,9 +156,9 @@ impl World {
             notes: Vec::new(),
             subscriptions: BTreeSet::new(),
         };
-        self.contacts.insert(id.clone(), contact.clone());
-        self.index.remove(&id);
-        self.note_for_search(&id, now_ms);
+        self.contacts.insert(id.to_owned(), contact.clone());
+        self.index.remove(id);
+        self.note_for_search(id, now_ms);
         contact
     }
 

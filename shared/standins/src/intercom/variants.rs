@@ -32,6 +32,9 @@ pub struct Variants {
     pub unsubscribing_tells: bool,
     /// `contact.user.updated` follows `PUT /contacts/{id}`. (notes 1.10)
     pub updating_tells: bool,
+    /// Taking away a tag or subscription that the contact does not have is 404; if not, 200, and nobody is told. The pages
+    /// say 404 of what is unknown only. (notes 2.4, 2.6)
+    pub absent_is_refused: bool,
     /// `created_at` of `contact_tag`: in the reference, absent in a captured payload. (notes 1.6)
     pub contact_tag_time: bool,
 }
@@ -124,6 +127,7 @@ impl Default for Variants {
             in_app: InApp::Underscored,
             unsubscribing_tells: true,
             updating_tells: true,
+            absent_is_refused: true,
             contact_tag_time: false,
         }
     }
@@ -163,6 +167,7 @@ impl Variants {
             unsubscribing_tells: coin(),
             updating_tells: coin(),
             contact_tag_time: coin(),
+            absent_is_refused: coin(),
         }
     }
 }

@@ -36,14 +36,15 @@ pub(super) fn attach(call: &mut Call<'_>, asked: &Asked) -> Answered {
     ok(&shapes::subscription_type(&kind))
 }
 
-/// "Undoes." 404 if the contact is not attached.
+/// "Undoes."
 pub(super) fn detach(call: &mut Call<'_>, asked: &Asked) -> Answered {
     let before = call.contact(asked.named("id"))?;
     let kind = known(call, asked.named("subscription_id"))?;
-    if !before.subscriptions.contains(&kind.id) {
+    if before.subscriptions.contains(&kind.id) {
+        choose(call, &before.id, &kind, false)?;
+    } else if call.shared.options.variants.absent_is_refused {
         return Err(Refusal::not_found());
     }
-    choose(call, &before.id, &kind, false)?;
     ok(&shapes::subscription_type(&kind))
 }
 

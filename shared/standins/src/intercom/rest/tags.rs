@@ -36,12 +36,16 @@ pub(super) fn attach(call: &mut Call<'_>, asked: &Asked) -> Answered {
     ok(&shapes::tag(&tag))
 }
 
-/// 404 if contact or tag is unknown, or the contact does not have it.
+/// 404 if contact or tag is unknown.
 pub(super) fn detach(call: &mut Call<'_>, asked: &Asked) -> Answered {
-    let now_ms = call.now_ms();
+    let (now, now_ms) = (call.now(), call.now_ms());
     let before = call.contact(asked.named("id"))?;
-    let tag = before.tags.iter().find(|tag| tag.id == asked.named("tag_id")).cloned().ok_or_else(Refusal::not_found)?;
-    let contact = call.world().edit_contact(&before.id, now_ms, |contact| contact.tags.retain(|known| known.id != tag.id))?;
-    call.tell(|shared, world| shared.contact_tag(world, &contact, &tag, "deleted"));
+    let tag = call.inside.world.tag_with(asked.named("tag_id"), now).ok_or_else(Refusal::not_found)?;
+    if before.tags.iter().any(|known| known.id == tag.id) {
+        let contact = call.world().edit_contact(&before.id, now_ms, |contact| contact.tags.retain(|known| known.id != tag.id))?;
+        call.tell(|shared, world| shared.contact_tag(world, &contact, &tag, "deleted"));
+    } else if call.shared.options.variants.absent_is_refused {
+        return Err(Refusal::not_found());
+    }
     ok(&shapes::tag(&tag))
 }

@@ -100,7 +100,7 @@ pub(super) struct Indexed {
 
 /// Addresses are the same in any case of letters.
 fn same_email(one: Option<&str>, other: &str) -> bool {
-    one.is_some_and(|one| one.to_lowercase() == other.to_lowercase())
+    one.is_some_and(|one| one.eq_ignore_ascii_case(other))
 }
 
 impl World {

@@ -49,7 +49,7 @@ impl World {
             return Tracked::TooManyNames;
         }
         self.event_names.insert(name.to_owned());
-        if self.events.iter().any(|event| event.contact == contact && event.name == name && event.created_at == created_at) {
+        if !self.event_keys.insert((contact.to_owned(), name.to_owned(), created_at)) {
             return Tracked::Vanished;
         }
         let event = DataEvent { id: self.seeded.uuid(), contact: contact.to_owned(), name: name.to_owned(), created_at, metadata };

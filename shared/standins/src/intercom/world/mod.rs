@@ -53,6 +53,8 @@ pub(crate) struct World {
     tickets: BTreeMap<u64, Ticket>,
     companies: BTreeMap<String, Company>,
     events: Vec<DataEvent>,
+    /// Contact, name and second of each event that is kept.
+    event_keys: BTreeSet<(String, String, i64)>,
     event_names: BTreeSet<String>,
     messages: Vec<Message>,
     tags: BTreeMap<String, Tag>,
@@ -75,6 +77,7 @@ impl World {
             tickets: BTreeMap::new(),
             companies: BTreeMap::new(),
             events: Vec::new(),
+            event_keys: BTreeSet::new(),
             event_names: BTreeSet::new(),
             messages: Vec::new(),
             tags: BTreeMap::new(),

@@ -339,10 +339,7 @@ impl IntercomClient {
             Some(id) => id.clone(),
             None => self.tag_id(name, now).await?,
         };
-        let no = match self.write(&attach(&tag), now).await {
-            Ok(_) => return Ok(Made { id: Some(tag), ..Made::default() }),
-            Err(no) => no,
-        };
+        let Err(no) = self.write(&attach(&tag), now).await else { return Ok(Made { id: Some(tag), ..Made::default() }) };
         if no.status != 404 || no.is_no_contact() || known.is_none() {
             return Err(no.called);
         }

@@ -13,7 +13,8 @@ pub enum Fault {
     Answer { status: u16, wait: Option<Duration> },
     /// No answer until [`Faults::clear`], which then drops the connection.
     Hang { applied: bool },
-    /// The connection is closed without an answer.
+    /// The connection is closed without an answer; `applied`: after the request was done as usual, so that the client cannot
+    /// tell.
     Drop { applied: bool },
     /// The ordinary answer, later. A client that gives up before that leaves nothing applied and nothing recorded.
     Latency(Duration),
@@ -48,9 +49,27 @@ pub struct Faults {
 
 #[derive(Debug)]
 struct Armed {
-    prefix: String,
+    at: At,
     fault: Fault,
     left: Left,
+}
+
+/// Which requests a fault is for.
+#[derive(Debug)]
+enum At {
+    /// Of the path.
+    Prefix(String),
+    /// Exactly this operation.
+    Operation { method: String, route: String },
+}
+
+impl At {
+    fn fits(&self, method: &str, route: &str, path: &str) -> bool {
+        match self {
+            Self::Prefix(prefix) => path.starts_with(prefix),
+            Self::Operation { method: wanted, route: operation } => wanted == method && operation == route,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -75,12 +94,22 @@ impl Faults {
     /// Arms `fault` for paths that begin with `prefix`; `""` is every path. Faults apply in the order they were set: all
     /// latencies that fit, and the first other fault that fits.
     pub fn set(&self, prefix: &str, fault: Fault, during: During) {
+        self.arm(At::Prefix(prefix.to_owned()), fault, during);
+    }
+
+    /// As [`Faults::set`], for one operation only, named as in the journal: `POST` and `/contacts`, or `PUT` and
+    /// `/contacts/{id}`.
+    pub fn set_on(&self, method: &str, route: &str, fault: Fault, during: During) {
+        self.arm(At::Operation { method: method.to_owned(), route: route.to_owned() }, fault, during);
+    }
+
+    fn arm(&self, at: At, fault: Fault, during: During) {
         let left = match during {
             During::Requests(count) => Left::Requests(count),
             During::Time(span) => Left::UntilMs(self.clock.now_ms().saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))),
             During::Always => Left::Always,
         };
-        self.armed().push(Armed { prefix: prefix.to_owned(), fault, left });
+        self.armed().push(Armed { at, fault, left });
     }
 
     /// Disarms everything and lets go of the requests that hang.
@@ -89,7 +118,7 @@ impl Faults {
         self.cleared.send_modify(|times| *times += 1);
     }
 
-    pub(crate) fn next(&self, path: &str) -> Happening {
+    pub(crate) fn next(&self, method: &str, route: &str, path: &str) -> Happening {
         let mut armed = self.armed();
         let mut happening = Happening::default();
         if armed.is_empty() {
@@ -101,7 +130,7 @@ impl Faults {
             Left::UntilMs(until) => now_ms < until,
             Left::Always => true,
         });
-        for armed in armed.iter_mut().filter(|armed| path.starts_with(&armed.prefix)) {
+        for armed in armed.iter_mut().filter(|armed| armed.at.fits(method, route, path)) {
             match armed.fault {
                 Fault::Latency(latency) => happening.latency += latency,
                 Fault::Answer { .. } | Fault::Hang { .. } | Fault::Drop { .. } => {

@@ -141,7 +141,7 @@ async fn attend(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> 
         desk.journal.record(record);
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let happening = desk.faults.next(parts.uri.path());
+    let happening = desk.faults.next(&record.method, &record.route, parts.uri.path());
     if !happening.latency.is_zero() {
         tokio::time::sleep(happening.latency).await;
     }

@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use trefoil_standins::Clock;
 use trefoil_standins::fault::{During, Fault};
 use trefoil_standins::intercom::{
-    ApiVersion, Author, ContactChange, ConversationState, CustomerReopens, Intercom, MergedContact, NewContact, Options, Priority,
-    RatedParts, Redelivery, Role, SendError, TaggedShape, USER_AGENT, Variants, Webhook, sign,
+    ApiVersion, Author, ContactChange, ConversationState, CustomerReopens, InApp, Intercom, LongText, MergedContact, NewContact, Options,
+    Priority, RatedParts, Redelivery, RefusedAs, Role, RoleByUpdate, SendError, TaggedShape, USER_AGENT, Variants, Webhook, sign,
 };
 
 const TOKEN: (&str, &str) = ("authorization", "Bearer standin-access-token");
@@ -166,6 +166,7 @@ async fn what_is_open_in_the_vendors_pages_runs_both_ways() {
         merged_from: false,
         retry_after: true,
         redelivery: Redelivery::NewId,
+        ..Variants::default()
     };
     for (first, variants) in [(true, Variants::default()), (false, variants)] {
         let desk = Desk::start(Options { variants, ..Options::default() }).await;
@@ -208,6 +209,20 @@ async fn what_is_open_in_the_vendors_pages_runs_both_ways() {
     let all: Vec<Variants> = (0..64).map(Variants::seeded).collect();
     assert_eq!(all[9], Variants::seeded(9));
     assert!(all.iter().any(|v| v.redelivery == Redelivery::NewId) && all.iter().any(|v| v.redelivery == Redelivery::SameId));
+    for lag in [0, 60, 300] {
+        assert!(all.iter().any(|v| v.search_lag_secs == lag));
+    }
+    for in_app in [InApp::Underscored, InApp::Plain, InApp::Either] {
+        assert!(all.iter().any(|v| v.in_app == in_app));
+    }
+    for yes in [false, true] {
+        assert!(all.iter().any(|v| v.updating_tells == yes) && all.iter().any(|v| v.unsubscribing_tells == yes));
+        assert!(all.iter().any(|v| (v.too_new_secs > 0) == yes) && all.iter().any(|v| v.option_outside == yes));
+        assert!(all.iter().any(|v| (v.role_by_update == RoleByUpdate::Works) == yes));
+        assert!(all.iter().any(|v| (v.unknown_attribute == RefusedAs::DataInvalid) == yes));
+        assert!(all.iter().any(|v| (v.too_many_names == RefusedAs::DataInvalid) == yes));
+        assert!(all.iter().any(|v| (v.long_text == LongText::Cut) == yes) && all.iter().any(|v| v.contact_tag_time == yes));
+    }
 }
 
 #[tokio::test]

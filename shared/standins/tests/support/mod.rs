@@ -1,6 +1,8 @@
 //! A plain HTTP client and the few requests that the tests repeat.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod desk;
+
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{HeaderMap, Request};

@@ -1,9 +1,15 @@
-//! The JSON of contacts and conversations, in the form of the REST API and in the form of webhooks. They differ in
+//! The JSON of what is in the world, in the form of the REST API and in the form of webhooks. They differ in
 //! times (ISO text in webhooks where REST has unix seconds), in parts (only the causing one) and by API version.
 //! <https://developers.intercom.com/docs/references/2.16/rest-api/api.intercom.io/conversations>,
 //! <https://developers.intercom.com/docs/references/webhooks/webhook-models>
 
-use super::world::{ADMIN_EMAIL, ADMIN_ID, ADMIN_NAME, Author, Contact, Conversation, ConversationState, Part, Priority, World};
+mod records;
+
+pub(crate) use records::{company, data_attribute, event, message, note, subscription_type, tag, ticket};
+
+use super::world::{
+    ADMIN_EMAIL, ADMIN_ID, ADMIN_NAME, Assignee, Author, Consent, Contact, Conversation, ConversationState, Part, Priority, World,
+};
 use serde_json::{Map, Value, json};
 
 /// What changed between API versions, as far as it shows here. A webhook has the version set in the Developer Hub, a REST
@@ -18,6 +24,9 @@ pub enum ApiVersion {
     #[default]
     V2_16,
 }
+
+/// The code of the app whose token the REST API takes: on every part that it made. (notes 1.10)
+pub const APP_PACKAGE_CODE: &str = "trefoil-standin-app";
 
 /// Where the JSON goes.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +43,14 @@ impl Form<'_> {
         }
     }
 
+    /// Times of contacts and companies.
+    fn time(self, ms: i64) -> Value {
+        match self {
+            Self::Rest(_) => json!(ms.div_euclid(1000)),
+            Self::Webhook(..) => json!(iso(ms, "%Y-%m-%dT%H:%M:%S%.3f+00:00")),
+        }
+    }
+
     fn body(self, plain: &str) -> String {
         let html = || format!("<p>{}</p>", plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"));
         match self {
@@ -43,26 +60,34 @@ impl Form<'_> {
     }
 }
 
-pub(crate) fn contact(contact: &Contact, app_id: &str, form: Form<'_>) -> Value {
-    let time = |ms: i64| match form {
-        Form::Rest(_) => json!(ms.div_euclid(1000)),
-        Form::Webhook(..) => json!(iso(ms, "%Y-%m-%dT%H:%M:%S%.3f+00:00")),
+pub(crate) fn contact(world: &World, contact: &Contact, app_id: &str, form: Form<'_>) -> Value {
+    let list = |kind: &str, of: &str, at: &str, ids: Vec<String>| {
+        // "At most 10 entries inline", without names.
+        let data: Vec<Value> = ids.iter().take(10).map(|id| json!({"id": id, "type": of, "url": format!("/{at}/{id}")})).collect();
+        json!({"type": "list", "data": data, "url": format!("/contacts/{}/{kind}", contact.id), "total_count": ids.len(),
+               "has_more": ids.len() > 10})
     };
-    let list = |kind: &str| json!({"type": "list", "data": [], "url": format!("/contacts/{}/{kind}", contact.id), "total_count": 0, "has_more": false});
+    let attached = |consent: Consent| {
+        let is = |id: &&String| world.subscription_type(id).is_some_and(|kind| kind.consent == consent);
+        list("subscriptions", "subscription", "subscriptions", contact.subscriptions.iter().filter(is).cloned().collect())
+    };
+    let avatar = contact.avatar.as_ref().map(|url| json!({"type": "avatar", "image_url": url}));
+    let seconds = |secs: Option<i64>| secs.map(|secs| form.time(secs.saturating_mul(1000)));
     let mut object = json!({
         "type": "contact", "id": contact.id, "workspace_id": app_id, "external_id": contact.external_id,
-        "role": contact.role.as_str(), "email": contact.email, "phone": null, "name": contact.name, "avatar": null,
-        "owner_id": null, "social_profiles": {"type": "list", "data": []}, "has_hard_bounced": false,
-        "marked_email_as_spam": false, "unsubscribed_from_emails": false,
-        "created_at": time(contact.created_at_ms), "updated_at": time(contact.updated_at_ms),
+        "role": contact.role.as_str(), "email": contact.email, "phone": contact.phone, "name": contact.name, "avatar": avatar,
+        "owner_id": contact.owner_id, "social_profiles": {"type": "list", "data": []}, "has_hard_bounced": false,
+        "marked_email_as_spam": false, "unsubscribed_from_emails": contact.unsubscribed_from_emails,
+        "created_at": form.time(contact.created_at_ms), "updated_at": form.time(contact.updated_at_ms),
+        "signed_up_at": seconds(contact.signed_up_at), "last_seen_at": seconds(contact.last_seen_at),
         "location": {"type": "location", "country": null, "region": null, "city": null, "country_code": null, "continent_code": null},
         "custom_attributes": contact.custom_attributes,
-        "tags": list("tags"), "notes": list("notes"), "companies": list("companies"),
-        "opted_out_subscription_types": list("subscriptions"), "opted_in_subscription_types": list("subscriptions"),
+        "tags": list("tags", "tag", "tags", contact.tags.iter().map(|tag| tag.id.clone()).collect()),
+        "notes": list("notes", "note", "notes", contact.notes.iter().map(|note| note.id.to_string()).collect()),
+        "companies": list("companies", "company", "companies", contact.companies.clone()),
+        "opted_out_subscription_types": attached(Consent::OptOut), "opted_in_subscription_types": attached(Consent::OptIn),
     });
     let unset = [
-        "signed_up_at",
-        "last_seen_at",
         "last_replied_at",
         "last_contacted_at",
         "last_email_opened_at",
@@ -121,18 +146,19 @@ pub(crate) fn conversation(world: &World, conversation: &Conversation, form: For
         json!({"rating": rating.rating, "remark": rating.remark, "created_at": rating.created_at, "updated_at": rating.updated_at,
                "contact": contact_reference(world, &rating.contact), "teammate": admin_reference()})
     });
-    let (unassigned, assignee) = match form.version() {
-        ApiVersion::V2_14 | ApiVersion::V2_15 => (Value::Null, json!(ADMIN_ID)),
-        ApiVersion::V2_16 => (json!(0), json!(ADMIN_ID)),
+    let assignee = |id: Option<u64>| match (id, form.version()) {
+        (Some(id), _) => json!(id),
+        (None, ApiVersion::V2_14 | ApiVersion::V2_15) => Value::Null,
+        (None, ApiVersion::V2_16) => json!(0),
     };
-    let teammates = if conversation.assigned { json!([admin_reference()]) } else { json!([]) };
+    let teammates: Vec<Value> = conversation.admin_assignee.iter().map(|id| json!({"type": "admin", "id": id.to_string()})).collect();
     json!({
         "type": "conversation", "id": conversation.id.to_string(), "created_at": conversation.created_at,
         "updated_at": conversation.updated_at, "waiting_since": conversation.waiting_since,
         "snoozed_until": conversation.snoozed_until, "open": conversation.state != ConversationState::Closed,
         "state": conversation.state.as_str(), "read": false, "title": "",
         "priority": priority(conversation.priority, form.version()),
-        "admin_assignee_id": if conversation.assigned { assignee } else { unassigned.clone() }, "team_assignee_id": unassigned,
+        "admin_assignee_id": assignee(conversation.admin_assignee), "team_assignee_id": assignee(conversation.team_assignee),
         "source": source(world, conversation, form),
         "contacts": {"type": "contact.list", "contacts": contacts},
         "first_contact_reply": first_contact_reply(conversation),
@@ -146,16 +172,22 @@ pub(crate) fn conversation(world: &World, conversation: &Conversation, form: For
     })
 }
 
-pub(crate) fn part(world: &World, part: &Part, form: Form<'_>) -> Value {
+fn part(world: &World, part: &Part, form: Form<'_>) -> Value {
     let mut author = author(world, &part.author);
     author["from_ai_agent"] = json!(part.author == Author::Bot);
     author["is_ai_answer"] = json!(false);
+    let assigned_to = match part.assigned_to {
+        Some(Assignee::Admin(id)) => json!({"type": "admin", "id": id.to_string()}),
+        Some(Assignee::Team(id)) => json!({"type": "team", "id": id.to_string()}),
+        Some(Assignee::Nobody) => json!({"type": "nobody_admin", "id": null}),
+        None => Value::Null,
+    };
     json!({
         "type": "conversation_part", "id": part.id.to_string(), "part_type": part.part_type,
         "body": part.body.as_deref().map(|body| form.body(body)), "created_at": part.created_at, "updated_at": part.created_at,
-        "notified_at": part.created_at, "assigned_to": null, "author": author, "attachments": [], "external_id": null,
+        "notified_at": part.created_at, "assigned_to": assigned_to, "author": author, "attachments": [], "external_id": null,
         "redacted": false, "metadata": {}, "email_message_metadata": null, "state": part.state.as_str(), "tags": [],
-        "event_details": {}, "app_package_code": null,
+        "event_details": {}, "app_package_code": part.by_app.then_some(APP_PACKAGE_CODE),
     })
 }
 

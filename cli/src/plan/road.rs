@@ -118,6 +118,9 @@ impl Road {
             access_token: SecretString::from(intercom_standin.options().access_token.as_str()),
             per_second: UNLIMITED,
             copies: 1,
+            admin_id: None,
+            create_attributes: false,
+            in_app_message_type: "in_app".to_owned(),
         };
         Ok(Self {
             clock,

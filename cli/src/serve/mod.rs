@@ -273,6 +273,9 @@ fn look_ups(settings: &Serve, http: &Http) -> Result<IntercomClient, String> {
         access_token: api.token.clone(),
         per_second: api.requests_per_10_secs / 10.0,
         copies: 1,
+        admin_id: None,
+        create_attributes: false,
+        in_app_message_type: "in_app".to_owned(),
     };
     IntercomClient::new(&settings, http).map_err(|e| e.to_string())
 }

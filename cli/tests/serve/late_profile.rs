@@ -70,6 +70,9 @@ impl ByHand {
             access_token: asked.access_token.clone().into(),
             per_second: 100.0,
             copies: 1,
+            admin_id: None,
+            create_attributes: false,
+            in_app_message_type: "in_app".to_owned(),
         };
         let look_ups = IntercomClient::new(&settings, &http).expect("settings");
         let queue = SqliteQueue::new(db.clone(), Arc::new(clock.clone()), 1000);

@@ -28,7 +28,16 @@ async fn main() -> Result<(), Error> {
             Some(IntercomRegion::Us) | None => Region::Us,
         };
         let intercom = IntercomClient::new(
-            &IntercomSettings { region, url: api.url, access_token: api.token, per_second: api.requests_per_10_secs / 10.0, copies: 1 },
+            &IntercomSettings {
+                region,
+                url: api.url,
+                access_token: api.token,
+                per_second: api.requests_per_10_secs / 10.0,
+                copies: 1,
+                admin_id: None,
+                create_attributes: false,
+                in_app_message_type: "in_app".to_owned(),
+            },
             &http,
         )?;
         let store = DynamoStore::new(aws.dynamodb(), settings.tables);

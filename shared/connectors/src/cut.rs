@@ -24,3 +24,11 @@ pub(crate) fn shortened(value: &Value) -> Value {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.clone(),
     }
 }
+
+/// The text with at most `most` characters, or `None` where it has no more.
+#[cfg(feature = "intercom-out")]
+pub(crate) fn cut_to_chars(text: &str, most: usize) -> Option<String> {
+    text.chars().nth(most)?;
+    let kept: String = text.chars().take(most - CUT.chars().count()).collect();
+    Some(kept + CUT)
+}

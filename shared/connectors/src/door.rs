@@ -43,13 +43,17 @@ impl Door {
         self.limiter.check(now).map_err(|wait| NoAnswer::of(Outcome::retry(wait, "over_our_rate")))?;
         self.breaker.admit(now).map_err(|wait| NoAnswer::of(Outcome::retry(wait, "destination_paused")))?;
         self.http.send(call).await.map_err(|error| match error {
-            CallError::Unreachable | CallError::TimedOut | CallError::BrokenOff => {
+            CallError::Unreachable => {
                 self.breaker.failed(now);
                 NoAnswer::of(Outcome::retry(Span::ZERO, error.code()))
             }
+            CallError::TimedOut | CallError::BrokenOff => {
+                self.breaker.failed(now);
+                NoAnswer { may_have_arrived: true, ..NoAnswer::of(Outcome::retry(Span::ZERO, error.code())) }
+            }
             CallError::TooLarge => {
                 self.breaker.succeeded();
-                NoAnswer { outcome: Outcome::rejected(error.code(), ""), too_large: true }
+                NoAnswer { outcome: Outcome::rejected(error.code(), ""), may_have_arrived: true, too_large: true }
             }
             CallError::Unsendable => NoAnswer::of(Outcome::rejected(error.code(), "")),
         })
@@ -77,13 +81,16 @@ impl Door {
 #[derive(Debug)]
 pub(crate) struct NoAnswer {
     pub(crate) outcome: Outcome,
+    /// The call was sent; whether it was acted upon is not known.
+    #[cfg_attr(not(feature = "intercom-out"), expect(dead_code, reason = "all that Customer.io is sent may be sent again"))]
+    pub(crate) may_have_arrived: bool,
     /// There was an answer, larger than we read.
     #[cfg_attr(not(feature = "customerio-out"), expect(dead_code, reason = "only Customer.io's bulk look-up can ask for less"))]
     pub(crate) too_large: bool,
 }
 
 impl NoAnswer {
-    fn of(outcome: Outcome) -> Self {
-        Self { outcome, too_large: false }
+    pub(crate) fn of(outcome: Outcome) -> Self {
+        Self { outcome, may_have_arrived: false, too_large: false }
     }
 }

@@ -35,6 +35,8 @@ impl Default for HttpSettings {
 #[derive(Clone, Debug)]
 pub struct Http {
     client: Client,
+    /// Takes a new connection for every call.
+    fresh: Client,
     most_answer_bytes: usize,
 }
 
@@ -93,6 +95,8 @@ pub(crate) struct Call {
     pub(crate) headers: Vec<(&'static str, &'static str)>,
     /// JSON.
     pub(crate) body: Option<Bytes>,
+    /// Twice is as good as once.
+    pub(crate) repeatable: bool,
     /// Instead of the client's own cap.
     pub(crate) most_answer_bytes: Option<usize>,
 }
@@ -109,29 +113,38 @@ impl Http {
             .with_root_certificates(roots)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.total_timeout)
-            .redirect(Policy::none())
-            .no_proxy()
-            .referer(false)
-            .user_agent(concat!("trefoil/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| failed(&e.without_url()))?;
-        Ok(Self { client, most_answer_bytes: settings.most_answer_bytes })
+        let client = |tls| {
+            Client::builder()
+                .tls_backend_preconfigured(tls)
+                .connect_timeout(settings.connect_timeout)
+                .timeout(settings.total_timeout)
+                .redirect(Policy::none())
+                .no_proxy()
+                .referer(false)
+                .user_agent(concat!("trefoil/", env!("CARGO_PKG_VERSION")))
+        };
+        let built = |builder: reqwest::ClientBuilder| builder.build().map_err(|e| failed(&e.without_url()));
+        Ok(Self {
+            client: built(client(tls.clone()))?,
+            fresh: built(client(tls).pool_max_idle_per_host(0))?,
+            most_answer_bytes: settings.most_answer_bytes,
+        })
     }
 
-    /// Sends `call`, a second time if a connection broke that may have been dead since the last use: a function sleeps for
-    /// minutes between invocations, and the other side does not wait. Every call made here is safe to repeat.
+    /// Sends `call`. A connection may be dead since its last use: a function sleeps for minutes between invocations, and the
+    /// other side does not wait. What may be repeated is sent again if its connection broke; what may not takes a new one, so
+    /// that it does not end in doubt for that.
     pub(crate) async fn send(&self, call: &Call) -> Result<Answer, CallError> {
-        match self.send_once(call).await {
-            Err(CallError::BrokenOff) => self.send_once(call).await,
+        if !call.repeatable {
+            return self.send_once(&self.fresh, call).await;
+        }
+        match self.send_once(&self.client, call).await {
+            Err(CallError::BrokenOff) => self.send_once(&self.client, call).await,
             other => other,
         }
     }
 
-    async fn send_once(&self, call: &Call) -> Result<Answer, CallError> {
+    async fn send_once(&self, client: &Client, call: &Call) -> Result<Answer, CallError> {
         let mut request = Request::new(call.method.clone(), call.url.clone());
         let headers = request.headers_mut();
         headers.insert(reqwest::header::AUTHORIZATION, call.authorization.clone());
@@ -143,7 +156,7 @@ impl Http {
             headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             *request.body_mut() = Some(body.clone().into());
         }
-        let mut response = self.client.execute(request).await.map_err(|e| classify(&e))?;
+        let mut response = client.execute(request).await.map_err(|e| classify(&e))?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let cap = call.most_answer_bytes.unwrap_or(self.most_answer_bytes);
@@ -162,10 +175,11 @@ impl Http {
 }
 
 fn classify(error: &reqwest::Error) -> CallError {
-    if error.is_timeout() {
-        CallError::TimedOut
-    } else if error.is_connect() {
+    // Connecting may time out as well, and then nothing was sent.
+    if error.is_connect() {
         CallError::Unreachable
+    } else if error.is_timeout() {
+        CallError::TimedOut
     } else if error.is_builder() {
         CallError::Unsendable
     } else {
@@ -320,7 +334,7 @@ mod tests {
 
     fn get(url: Url) -> Call {
         let authorization = bearer(&SecretString::from("very-secret-token")).expect("a header");
-        Call { method: Method::GET, url, authorization, headers: Vec::new(), body: None, most_answer_bytes: None }
+        Call { method: Method::GET, url, authorization, headers: Vec::new(), body: None, repeatable: true, most_answer_bytes: None }
     }
 
     #[tokio::test]
@@ -334,5 +348,17 @@ mod tests {
         let (url, seen) = breaking(vec![0, 0, 1]).await;
         assert_eq!(http.send(&get(url)).await.map(|a| a.status), Err(CallError::BrokenOff));
         assert_eq!(seen.load(std::sync::atomic::Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn what_must_not_be_repeated_is_sent_once_and_never_over_a_used_connection() {
+        let http = Http::new(HttpSettings::default()).expect("a client");
+        // Each connection would serve two.
+        let (url, seen) = breaking(vec![1, 1, 0, 1]).await;
+        let call = Call { repeatable: false, ..get(url) };
+        assert_eq!(http.send(&call).await.map(|a| a.status), Ok(200));
+        assert_eq!(http.send(&call).await.map(|a| a.status), Ok(200));
+        assert_eq!(http.send(&call).await.map(|a| a.status), Err(CallError::BrokenOff));
+        assert_eq!(seen.load(std::sync::atomic::Ordering::SeqCst), 3);
     }
 }

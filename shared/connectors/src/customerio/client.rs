@@ -5,7 +5,7 @@ use super::entity::render;
 use super::outcome::Verdict;
 use crate::door::{Door, NoAnswer};
 use crate::http::{self, Answer, Call, Http};
-use crate::limit::Limiter;
+use crate::limit::{Limiter, Share};
 use bytes::Bytes;
 use reqwest::header::HeaderValue;
 use reqwest::{Method, Url};
@@ -105,8 +105,15 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn call(&self, method: Method, segments: &[&str], body: Option<Bytes>) -> Call {
-        let authorization = self.authorization.clone();
-        Call { method, url: http::at(&self.base, segments), authorization, headers: Vec::new(), body, most_answer_bytes: None }
+        Call {
+            method,
+            url: http::at(&self.base, segments),
+            authorization: self.authorization.clone(),
+            headers: Vec::new(),
+            body,
+            repeatable: true,
+            most_answer_bytes: None,
+        }
     }
 
     /// An answer that says yes, at least to some of it.
@@ -153,7 +160,7 @@ impl<C: Clock> CustomerioClient<C> {
             http::base_url(own.as_deref().unwrap_or(region)).map_err(|problem| SettingsError { setting, problem })
         };
         let unusable = |setting| move |_| SettingsError { setting, problem: "has characters that no header can carry".to_owned() };
-        let door = |per_second| Door::new(http.clone(), Limiter::new(per_second, settings.copies));
+        let door = |per_second| Door::new(http.clone(), Limiter::new(per_second, settings.copies, Share::WITH_OTHERS));
         let track = Api {
             base: url("track_url", &settings.track_url, settings.region.track_url())?,
             authorization: http::basic(&settings.site_id, &settings.api_key).map_err(unusable("api_key"))?,

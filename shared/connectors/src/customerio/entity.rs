@@ -117,8 +117,8 @@ fn without(attributes: &Attributes, reserved: &[&str]) -> serde_json::Map<String
 mod tests {
     use super::*;
     use serde_json::json;
+    use trefoil_domain::action::CustomerioAction;
     use trefoil_domain::id::ActionId;
-    use trefoil_domain::job::CustomerioAction;
     use trefoil_domain::time::Timestamp;
 
     fn attributes(value: Value) -> Attributes {

@@ -1,7 +1,7 @@
 //! Intercom, both directions.
 //!
 //! In: [`IntercomWebhooks`] turns a signed webhook into canonical events. Out: [`IntercomClient`] asks who a contact is and
-//! what state a conversation is in. Both read the same objects ([`wire`]) with the same rules ([`contact`], [`ticket`]).
+//! what state a conversation is in, and writes ([`trefoil_domain::ports::Intercom`]). Both read the same objects ([`wire`]) with the same rules ([`contact`], [`ticket`]).
 
 mod attributes;
 mod contact;
@@ -27,9 +27,15 @@ mod webhooks;
 pub use webhooks::IntercomWebhooks;
 
 #[cfg(feature = "intercom-out")]
+mod actions;
+#[cfg(feature = "intercom-out")]
 mod client;
 #[cfg(feature = "intercom-out")]
+mod look_ups;
+#[cfg(feature = "intercom-out")]
 pub mod outcome;
+#[cfg(feature = "intercom-out")]
+mod request;
 #[cfg(feature = "intercom-out")]
 pub use client::{IntercomClient, IntercomSettings, Region};
 

@@ -1,6 +1,6 @@
 //! From a notification about a conversation or ticket to canonical events, one for each person concerned; and what all
 //! notifications share. Takes from the item only what is named in [`super::wire`]: no message body, subject or page address
-//! gets past this point.
+//! gets past this point; of what it all began with there is a hash.
 
 use super::contact::identifiers;
 use super::ticket::{Proof, Transition, conversation_sighting, last_part, report, seen_at, ticket_sighting, transition};

@@ -1,4 +1,5 @@
-//! What a status of Intercom's REST API means for a question. One table without gaps.
+//! What a status of Intercom's REST API means, and what becomes of a question. One table without gaps. What becomes of a
+//! write stands in [`super::actions`].
 //!
 //! <https://developers.intercom.com/docs/references/rest-api/errors/http-responses>
 
@@ -7,7 +8,7 @@ use trefoil_domain::outcome::Outcome;
 use trefoil_domain::time::Span;
 
 /// How long work is kept back when only a human can help.
-const WAIT_FOR_A_HUMAN: Span = Span::from_mins(1);
+pub(crate) const WAIT_FOR_A_HUMAN: Span = Span::from_mins(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -16,9 +17,13 @@ pub enum Verdict {
     NotFound,
     /// The contact lives on under another id.
     Merged,
+    /// There is such a contact, or there are several.
+    Conflict,
     /// The question was refused.
     Refused,
-    /// The token was refused, or the plan does not allow it: concerns the destination and no single question.
+    /// The plan or the token does not allow it: all questions alike, and of the writes this one.
+    Forbidden,
+    /// The token was refused: concerns the destination and no single call.
     KeyRefused,
     Redirected,
     TooMany,
@@ -30,7 +35,9 @@ impl Verdict {
         match status {
             200..=299 => Self::Answered,
             300..=399 => Self::Redirected,
-            401 | 403 => Self::KeyRefused,
+            401 => Self::KeyRefused,
+            403 => Self::Forbidden,
+            409 => Self::Conflict,
             404 => Self::NotFound,
             410 => Self::Merged,
             429 => Self::TooMany,
@@ -45,19 +52,21 @@ impl Verdict {
     pub fn outcome(self, status: u16, wait: Option<Span>) -> Option<Outcome> {
         match self {
             Self::Answered | Self::NotFound | Self::Merged => None,
-            Self::Refused => Some(Outcome::rejected("refused_by_intercom", format!("status {status}"))),
-            Self::KeyRefused => Some(Outcome::retry(WAIT_FOR_A_HUMAN, "destination_refused_key")),
+            Self::Refused | Self::Conflict => Some(Outcome::rejected("refused_by_intercom", format!("status {status}"))),
+            Self::Forbidden | Self::KeyRefused => Some(Outcome::retry(WAIT_FOR_A_HUMAN, "destination_refused_key")),
             Self::Redirected => Some(Outcome::retry(WAIT_FOR_A_HUMAN, "destination_redirected")),
             Self::TooMany => Some(Outcome::retry(wait.unwrap_or_default(), "rate_limited")),
             Self::Busy => Some(Outcome::retry(wait.unwrap_or_default(), "destination_failed")),
         }
     }
 
-    pub(crate) fn health(self) -> Health {
+    /// `asks`: to a question, and not to a write.
+    pub(crate) fn health(self, asks: bool) -> Health {
         match self {
-            Self::Answered | Self::NotFound | Self::Merged | Self::Refused => Health::Works,
+            Self::Answered | Self::NotFound | Self::Merged | Self::Refused | Self::Conflict => Health::Works,
             Self::TooMany | Self::Busy => Health::Fails,
-            Self::KeyRefused | Self::Redirected => Health::Refuses,
+            Self::Forbidden if !asks => Health::Works,
+            Self::Forbidden | Self::KeyRefused | Self::Redirected => Health::Refuses,
         }
     }
 }
@@ -77,11 +86,11 @@ mod tests {
             (308, Verdict::Redirected, "destination_redirected", minute),
             (400, Verdict::Refused, "refused_by_intercom", None),
             (401, Verdict::KeyRefused, "destination_refused_key", minute),
-            (403, Verdict::KeyRefused, "destination_refused_key", minute),
+            (403, Verdict::Forbidden, "destination_refused_key", minute),
             (404, Verdict::NotFound, "", None),
             (406, Verdict::Refused, "refused_by_intercom", None),
             (408, Verdict::Busy, "destination_failed", asked),
-            (409, Verdict::Refused, "refused_by_intercom", None),
+            (409, Verdict::Conflict, "refused_by_intercom", None),
             (410, Verdict::Merged, "", None),
             (415, Verdict::Refused, "refused_by_intercom", None),
             (422, Verdict::Refused, "refused_by_intercom", None),

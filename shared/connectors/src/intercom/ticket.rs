@@ -5,7 +5,9 @@
 
 use super::wire::{Item, Part, nested};
 use trefoil_domain::event::Value;
-use trefoil_domain::tickets::{Audience, Evidence, Priority, Register, Sighting, StartedBy, State, TicketFact, TicketId, TicketReport};
+use trefoil_domain::tickets::{
+    Audience, Evidence, Priority, Register, Sighting, StartedBy, State, TicketFact, TicketId, TicketReport, opening,
+};
 use trefoil_domain::time::{Span, Timestamp};
 
 /// Longer text is prose, and prose does not travel on.
@@ -135,8 +137,25 @@ pub(super) fn report(ticket: TicketId, register: Register, item: &Item<'_>, fact
         started_by: item.source.0.as_ref().and_then(|source| source.delivered_as.get()).map(started_by),
         audience: ticket_item.and_then(|t| t.category.get()).and_then(audience),
         ticket_type: ticket_item.and_then(|t| t.ticket_type.name.get()).filter(|name| is_short(name)).map(str::to_owned),
-        opening: None,
+        opening: began_with(register, item, embedded.as_ref()),
         attributes,
+    }
+}
+
+/// The first message, or title and description: what [`opens_with`] gives of the action that may have opened it.
+///
+/// [`opens_with`]: trefoil_domain::action::IntercomVerb::opens_with
+fn began_with(register: Register, item: &Item<'_>, embedded: Option<&Item<'_>>) -> Option<String> {
+    let said = |item: &Item<'_>| {
+        let text = |name| item.ticket_attributes.0.get(name).and_then(Value::as_str).unwrap_or_default();
+        opening(&format!("{} {}", text(PROSE[0]), text(PROSE[1])))
+    };
+    match register {
+        Register::Ticket => said(item),
+        Register::Conversation => {
+            let body = item.source.0.as_ref().and_then(|source| source.body.get());
+            body.and_then(opening).or_else(|| said(embedded?))
+        }
     }
 }
 

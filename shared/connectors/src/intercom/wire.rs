@@ -102,6 +102,9 @@ pub(crate) struct Item<'a> {
 pub(crate) struct Origin<'a> {
     #[serde(borrow)]
     pub(crate) delivered_as: Text<'a>,
+    /// Only to tell whether it is ours: it does not travel on.
+    #[serde(borrow)]
+    pub(crate) body: Text<'a>,
     #[serde(borrow)]
     pub(crate) author: Object<Author<'a>>,
 }

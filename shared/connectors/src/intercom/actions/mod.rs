@@ -420,7 +420,12 @@ impl IntercomClient {
     }
 
     async fn seek_user(&self, user_id: &str, now: Timestamp) -> Result<Vec<SeenContact>, Outcome> {
-        let (mut verdict, mut answer) = self.question(&contact::find_by_user_id(user_id), now).await?;
+        self.seek_one(&contact::find_by_user_id(user_id), now).await
+    }
+
+    /// None or one; of one that was merged, the one it went up in.
+    async fn seek_one(&self, asked: &Request, now: Timestamp) -> Result<Vec<SeenContact>, Outcome> {
+        let (mut verdict, mut answer) = self.question(asked, now).await?;
         if let (Verdict::Merged, Some(survivor)) = (verdict, canonical_contact(&answer)) {
             (verdict, answer) = self.question(&contact::find(&survivor), now).await?;
         }
@@ -455,6 +460,10 @@ impl Intercom for IntercomClient {
 
     async fn with_email(&self, email: &str, now: Timestamp) -> Sought {
         self.seek_email(email, now).await.map_or_else(Sought::Failed, Sought::Found)
+    }
+
+    async fn contact(&self, contact: &str, now: Timestamp) -> Sought {
+        self.seek_one(&contact::find(contact), now).await.map_or_else(Sought::Failed, Sought::Found)
     }
 
     async fn call(&self, call: &IntercomCall, now: Timestamp) -> Called {

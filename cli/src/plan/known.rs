@@ -8,7 +8,7 @@ use trefoil_standins::intercom::{Intercom, NewContact, Role};
 
 type Ids = BTreeSet<(IdKind, String)>;
 
-/// Everybody gets a profile and, for each contact id, a contact.
+/// Everybody gets a profile and a contact, or one for each contact id.
 pub(crate) fn introduce<'e>(events: impl Iterator<Item = &'e Event>, customerio: &CustomerIo, intercom: &Intercom) {
     let mut addresses = BTreeSet::new();
     for ids in people(events) {
@@ -28,6 +28,10 @@ pub(crate) fn introduce<'e>(events: impl Iterator<Item = &'e Event>, customerio:
         }
         // The same in each run, so that what was learnt in one holds in the next.
         let name = user_id.as_deref().or(email.as_deref()).unwrap_or_default();
+        if contact.is_none() && !name.is_empty() {
+            let new = NewContact { role: Some(Role::User), external_id: user_id.clone(), email: email.clone(), ..NewContact::default() };
+            intercom.add_contact_as(&Digest::new("assumed-contact").with(name).hex()[..24], new);
+        }
         let cio_id = first(IdKind::CioId).unwrap_or_else(|| Digest::new("assumed-profile").with(name).hex()[..12].to_owned());
         customerio.add_profile_as(&cio_id, user_id.as_deref(), email.as_deref());
     }

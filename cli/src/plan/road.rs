@@ -21,7 +21,8 @@ use trefoil_domain::job::{Job, LookUp, Work};
 use trefoil_domain::ports::{Clock, Delivery, Disposition, Jitter, Message, QueueName, Received, Record, Store as _};
 use trefoil_domain::rules::Routes;
 use trefoil_domain::steps::ingest::{Answer, ingest};
-use trefoil_domain::steps::{look_up::LookUps, route::Router, send::Sender};
+use trefoil_domain::steps::send_intercom::{EventNameBudget, IntercomSender};
+use trefoil_domain::steps::{route::Router, send::Sender};
 use trefoil_domain::time::Span;
 use trefoil_platform::settings::{CustomerioRegion, IntercomRegion, Plan};
 use trefoil_platform::sqlite::{Db, SqliteQueue, SqliteStore};
@@ -56,7 +57,8 @@ pub(crate) struct Road {
     store: SqliteStore,
     queue: Watched,
     customerio: CustomerioClient<Still>,
-    look_ups: IntercomClient,
+    intercom: IntercomClient,
+    names: EventNameBudget,
     /// Real addresses, to show.
     customerio_region: customerio::Region,
     intercom_region: intercom::Region,
@@ -79,7 +81,7 @@ impl Road {
         let hands = trefoil_standins::Clock::manual(clock.now().secs());
         let options = standin_customerio::Options { clock: hands.clone(), ..standin_customerio::Options::default() };
         let customerio_standin = standin_customerio::CustomerIo::start(options).await.map_err(|e| format!("no stand-in: {e}"))?;
-        let options = standin_intercom::Options { clock: hands, requests_per_window: u32::MAX, ..standin_intercom::Options::default() };
+        let options = standin_intercom::Options { clock: hands, requests_per_window: u32::MAX, has_everything: true, ..standin_intercom::Options::default() };
         let intercom_standin = standin_intercom::Intercom::start(options).await.map_err(|e| format!("no stand-in: {e}"))?;
 
         let (db, folder) = match state {
@@ -112,25 +114,27 @@ impl Road {
             app_per_second: UNLIMITED,
             copies: 1,
         };
-        let look_ups = IntercomSettings {
+        let intercom = IntercomSettings {
             region: intercom_region,
             url: Some(intercom_standin.url()),
             access_token: SecretString::from(intercom_standin.options().access_token.as_str()),
             per_second: UNLIMITED,
             copies: 1,
-            admin_id: None,
+            // Nothing leaves the machine, so that any will do.
+            admin_id: intercom_standin.options().admins.first().map(u64::to_string),
             create_attributes: false,
             in_app_message_type: "in_app".to_owned(),
         };
         Ok(Self {
             clock,
             workspace: settings.workspace.clone(),
+            names: EventNameBudget::new(&config),
             config,
             routes,
             store: SqliteStore::new(db),
             queue,
             customerio: CustomerioClient::new(&customerio, &http, clock).map_err(|e| e.to_string())?,
-            look_ups: IntercomClient::new(&look_ups, &http).map_err(|e| e.to_string())?,
+            intercom: IntercomClient::new(&intercom, &http).map_err(|e| e.to_string())?,
             customerio_region,
             intercom_region,
             customerio_standin,
@@ -194,7 +198,8 @@ impl Road {
         match lane {
             QueueName::Events => Router { store, queue, clock, jitter, config, routes: &self.routes }.handle(deliveries).await,
             QueueName::IntercomState | QueueName::Intercom => {
-                LookUps { store, queue, clock, jitter, intercom: &self.look_ups }.handle(deliveries).await
+                let (intercom, names) = (&self.intercom, &self.names);
+                IntercomSender { store, queue, clock, jitter, intercom, config, names }.handle(lane, deliveries).await
             }
             QueueName::CustomerioState | QueueName::Customerio => {
                 Sender { store, queue, clock, jitter, destination: &self.customerio, config }.handle(lane, deliveries).await

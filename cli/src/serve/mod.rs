@@ -21,9 +21,10 @@ use trefoil_connectors::customerio::{self, CustomerioClient, CustomerioSettings}
 use trefoil_connectors::http::{Http, HttpSettings};
 use trefoil_connectors::intercom::{self, IntercomClient, IntercomSettings};
 use trefoil_domain::config::{self, Config};
-use trefoil_domain::ports::{Clock, Customerio, Delivery, Disposition, IntercomLookUps, QueueError, QueueName};
+use trefoil_domain::ports::{Clock, Customerio, Delivery, Disposition, Intercom, QueueError, QueueName};
 use trefoil_domain::rules::Routes;
-use trefoil_domain::steps::{look_up::LookUps, route::Router, scan::scan, send::Sender};
+use trefoil_domain::steps::send_intercom::{EventNameBudget, IntercomSender};
+use trefoil_domain::steps::{route::Router, scan::scan, send::Sender};
 use trefoil_domain::time::{Span, Timestamp};
 use trefoil_platform::clock::{SystemClock, SystemJitter};
 use trefoil_platform::settings::{CustomerioRegion, Environment, IntercomRegion, Serve};
@@ -141,7 +142,8 @@ struct Parts {
     config: Config,
     routes: Routes,
     customerio: CustomerioClient<SystemClock>,
-    look_ups: IntercomClient,
+    intercom: IntercomClient,
+    names: EventNameBudget,
 }
 
 /// A running Trefoil.
@@ -172,14 +174,15 @@ impl Node {
         let store = SqliteStore::new(db);
         let endpoints = endpoints::endpoints(&settings, &config, queue.clone())?;
         let http = Http::new(HttpSettings::default()).map_err(|e| e.to_string())?;
-        let (customerio, look_ups) = (customerio(&settings, &http)?, look_ups(&settings, &http)?);
+        let (customerio, intercom) = (customerio(&settings, &http)?, intercom(&settings, &http)?);
         if settings.customerio.app_api_key.is_none() {
             tracing::warn!(
                 "TREFOIL_CUSTOMERIO_APP_API_KEY is not set: profiles cannot be looked up. State is written update-only; events are held back unless \
                  trefoil.yaml says `customerio: {{ profiles_exist: true }}`"
             );
         }
-        let parts = Arc::new(Parts { store: store.clone(), queue: queue.clone(), config, routes, customerio, look_ups });
+        let names = EventNameBudget::new(&config);
+        let parts = Arc::new(Parts { store: store.clone(), queue: queue.clone(), config, routes, customerio, intercom, names });
         let listener =
             TcpListener::bind(listen).await.map_err(|e| format!("cannot listen on {listen}: {e}; choose another address with --listen"))?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
@@ -218,15 +221,18 @@ impl Node {
             };
             tasks.spawn(worker(feed(lane), move |now| q.customerio.pause(now), work));
         }
-        let (p, q) = (Arc::clone(&parts), Arc::clone(&parts));
-        let work = move |deliveries| {
-            let p = Arc::clone(&p);
-            async move {
-                let (store, queue, clock, jitter) = (&p.store, &p.queue, &SystemClock, &SystemJitter);
-                LookUps { store, queue, clock, jitter, intercom: &p.look_ups }.handle(deliveries).await
-            }
-        };
-        tasks.spawn(worker(feed(QueueName::IntercomState), move |now| q.look_ups.pause(now), work));
+        for lane in [QueueName::IntercomState, QueueName::Intercom, QueueName::Intercom] {
+            let (p, q) = (Arc::clone(&parts), Arc::clone(&parts));
+            let work = move |deliveries| {
+                let p = Arc::clone(&p);
+                async move {
+                    let (store, queue, clock, jitter) = (&p.store, &p.queue, &SystemClock, &SystemJitter);
+                    let (intercom, config, names) = (&p.intercom, &p.config, &p.names);
+                    IntercomSender { store, queue, clock, jitter, intercom, config, names }.handle(lane, deliveries).await
+                }
+            };
+            tasks.spawn(worker(feed(lane), move |now| Intercom::pause(&q.intercom, now), work));
+        }
         tasks.spawn(scanner(parts, stage));
         Ok(Self { address, store, queue, stop, tasks })
     }
@@ -259,7 +265,7 @@ fn customerio(settings: &Serve, http: &Http) -> Result<CustomerioClient<SystemCl
     CustomerioClient::new(&settings, http, SystemClock).map_err(|e| e.to_string())
 }
 
-fn look_ups(settings: &Serve, http: &Http) -> Result<IntercomClient, String> {
+fn intercom(settings: &Serve, http: &Http) -> Result<IntercomClient, String> {
     let api = &settings.intercom;
     let region = match api.region {
         Some(IntercomRegion::Eu) => intercom::Region::Eu,
@@ -273,9 +279,9 @@ fn look_ups(settings: &Serve, http: &Http) -> Result<IntercomClient, String> {
         access_token: api.token.clone(),
         per_second: api.requests_per_10_secs / 10.0,
         copies: 1,
-        admin_id: None,
-        create_attributes: false,
-        in_app_message_type: "in_app".to_owned(),
+        admin_id: api.admin_id.clone(),
+        create_attributes: api.create_attributes,
+        in_app_message_type: api.in_app_message_type.clone(),
     };
     IntercomClient::new(&settings, http).map_err(|e| e.to_string())
 }

@@ -1,4 +1,4 @@
-//! Questions to Intercom: who is behind a contact, and what is the state of a conversation. The answers become events.
+//! Jobs to Intercom: what routes ask for, and questions, whose answers become events. Both lanes run here.
 //! <https://developers.intercom.com/docs/references/rest-api/api.intercom.io>
 
 // The SDK's futures nest deeper than the compiler's default allows.
@@ -6,8 +6,9 @@
 
 use trefoil_connectors::http::{Http, HttpSettings};
 use trefoil_connectors::intercom::{IntercomClient, IntercomSettings, Region};
+use trefoil_domain::config;
 use trefoil_domain::ports::QueueName;
-use trefoil_domain::steps::look_up::LookUps;
+use trefoil_domain::steps::send_intercom::{EventNameBudget, IntercomSender};
 use trefoil_platform::aws::{Aws, DynamoStore, SqsQueue};
 use trefoil_platform::clock::{SystemClock, SystemJitter};
 use trefoil_platform::lambda::{self, Error, sqs};
@@ -19,6 +20,8 @@ async fn main() -> Result<(), Error> {
         let aws = Aws::new(&environment.aws()?);
         aws.resolve_secrets(&mut environment).await;
         let settings = environment.send_intercom()?;
+        let (file, text) = lambda::read_config(&settings.config)?;
+        let config = config::parse(&file, &text)?;
         let http = Http::new(HttpSettings::default())?;
         let api = settings.intercom;
         let region = match api.region {
@@ -34,9 +37,9 @@ async fn main() -> Result<(), Error> {
                 access_token: api.token,
                 per_second: api.requests_per_10_secs / 10.0,
                 copies: 1,
-                admin_id: None,
-                create_attributes: false,
-                in_app_message_type: "in_app".to_owned(),
+                admin_id: api.admin_id,
+                create_attributes: api.create_attributes,
+                in_app_message_type: api.in_app_message_type,
             },
             &http,
         )?;
@@ -45,9 +48,17 @@ async fn main() -> Result<(), Error> {
         if settings.warm {
             tokio::join!(store.warm(), queue.warm());
         }
-        let look_ups = LookUps { store: &store, queue: &queue, clock: &SystemClock, jitter: &SystemJitter, intercom: &intercom };
+        let sender = IntercomSender {
+            store: &store,
+            queue: &queue,
+            clock: &SystemClock,
+            jitter: &SystemJitter,
+            intercom: &intercom,
+            config: &config,
+            names: &EventNameBudget::new(&config),
+        };
         let from = lambda::fed_by(&settings.queues, &[QueueName::IntercomState, QueueName::Intercom])?;
-        sqs::run_sqs(&from, &aws.sqs(), &SystemClock, async |_, deliveries| look_ups.handle(deliveries).await).await
+        sqs::run_sqs(&from, &aws.sqs(), &SystemClock, async |lane, deliveries| sender.handle(lane, deliveries).await).await
     })
     .await
 }

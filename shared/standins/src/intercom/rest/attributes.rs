@@ -84,6 +84,10 @@ pub(super) fn checked(call: &Call<'_>, model: Model, given: &Map<String, Value>)
     let refused = |text: String| Refusal::open(variants.unknown_attribute, text);
     let mut values = Vec::with_capacity(given.len());
     for (name, value) in given {
+        if call.shared.options.has_everything && !value.is_object() && !value.is_array() {
+            values.push((name.clone(), value.clone()));
+            continue;
+        }
         let Some(attribute) = call.inside.world.attribute(model, name).filter(|attribute| !attribute.archived) else {
             return Err(refused(format!("Custom attribute '{name}' does not exist")));
         };

@@ -134,6 +134,6 @@ impl Call<'_> {
     /// "404 Admin not found": examples of the API's description.
     pub(super) fn admin(&self, id: Option<u64>) -> Result<u64, Refusal> {
         let id = id.ok_or_else(|| super::asked::missing("admin_id"))?;
-        if self.shared.options.admins.contains(&id) { Ok(id) } else { Err(Refusal::not_found()) }
+        if self.shared.options.has_admin(id) { Ok(id) } else { Err(Refusal::not_found()) }
     }
 }

@@ -42,8 +42,8 @@ pub(super) fn manage(call: &mut Call<'_>, asked: &Asked) -> Answered {
             let assignee = object.digits("assignee_id")?.ok_or_else(|| missing("assignee_id"))?;
             let assigned_to = match object.needed("type")? {
                 "admin" | "team" if assignee == 0 => Assignee::Nobody,
-                "admin" if call.shared.options.admins.contains(&assignee) => Assignee::Admin(assignee),
-                "team" if call.shared.options.teams.contains(&assignee) => Assignee::Team(assignee),
+                "admin" if call.shared.options.has_admin(assignee) => Assignee::Admin(assignee),
+                "team" if call.shared.options.has_team(assignee) => Assignee::Team(assignee),
                 "admin" | "team" => return Err(Refusal::new(404, "assignee_not_found", "Assignee not found")),
                 _ => return Err(invalid("type must be admin or team")),
             };

@@ -4,13 +4,15 @@
 use super::asked::{Asked, Object, invalid, missing};
 use super::call::{Answered, Call, Refusal, ok};
 use crate::intercom::shapes;
-use crate::intercom::world::{Assignee, Contact, NewContact, Role, Ticket, TicketState, TicketType};
+use crate::intercom::world::{Assignee, Contact, NewContact, Role, Ticket, TicketState, TicketType, default_type};
 use serde_json::{Map, Value};
 
 pub(super) fn create(call: &mut Call<'_>, asked: &Asked) -> Answered {
     let object = asked.object()?;
     let kind = object.needed("ticket_type_id")?;
-    let kind = call.inside.world.ticket_types.iter().find(|known| known.id == kind).cloned().ok_or_else(Refusal::not_found)?;
+    let known = call.inside.world.ticket_types.iter().find(|known| known.id == kind).cloned();
+    let made_up = || call.shared.options.has_everything.then(|| TicketType { id: kind.to_owned(), ..default_type() });
+    let kind = known.or_else(made_up).ok_or_else(Refusal::not_found)?;
     let attributes = checked(call, &kind, &object)?;
     let title = attributes.get("_default_title_").and_then(Value::as_str).unwrap_or_default();
     if title.is_empty() {
@@ -76,14 +78,14 @@ fn assignee(call: &Call<'_>, object: &Object) -> Result<Option<Assignee>, Refusa
     let not_found = || Refusal::new(404, "assignee_not_found", "Assignee not found");
     let Some(assignee) = object.digits("assignee_id")? else { return Ok(None) };
     let admin = object.digits("admin_id")?.ok_or_else(|| missing("admin_id"))?;
-    if !call.shared.options.admins.contains(&admin) {
+    if !call.shared.options.has_admin(admin) {
         return Err(not_found());
     }
     if assignee == 0 {
         Ok(Some(Assignee::Nobody))
-    } else if call.shared.options.admins.contains(&assignee) {
+    } else if call.shared.options.has_admin(assignee) {
         Ok(Some(Assignee::Admin(assignee)))
-    } else if call.shared.options.teams.contains(&assignee) {
+    } else if call.shared.options.has_team(assignee) {
         Ok(Some(Assignee::Team(assignee)))
     } else {
         Err(not_found())
@@ -94,7 +96,7 @@ fn assignee(call: &Call<'_>, object: &Object) -> Result<Option<Assignee>, Refusa
 fn checked(call: &Call<'_>, kind: &TicketType, object: &Object) -> Result<Map<String, Value>, Refusal> {
     let given = object.inner_or_empty("ticket_attributes")?;
     for (name, value) in &given {
-        let known = matches!(name.as_str(), "_default_title_" | "_default_description_") || kind.attributes.contains(name);
+        let known = matches!(name.as_str(), "_default_title_" | "_default_description_") || kind.attributes.contains(name) || call.shared.options.has_everything;
         if !known {
             let message = format!("Ticket attribute '{name}' does not exist");
             return Err(Refusal::open(call.shared.options.variants.unknown_attribute, message));

@@ -56,7 +56,7 @@ pub struct TicketType {
 }
 
 /// The ids of the notes 2.10 and 1.7.
-pub(super) fn default_type() -> TicketType {
+pub(crate) fn default_type() -> TicketType {
     TicketType { id: "88".to_owned(), name: "Tickets".to_owned(), category: "Customer".to_owned(), attributes: Vec::new() }
 }
 

@@ -86,6 +86,7 @@ fn ticket(ids: &[Identifier], minute: i64, number: i64, fact: TicketFact, state:
         started_by: Some(StartedBy::Customer),
         audience: None,
         ticket_type: None,
+        opening: None,
         attributes: attributes(),
     };
     event(ids, minute, Kind::Ticket(report))

@@ -2,14 +2,14 @@
 //!
 //! A route renders its fields into JSON, which is read into these types: their field names are those of `trefoil.yaml`.
 
-use crate::event::Attributes;
+use crate::event::{Attributes, Value};
 use crate::id::ActionId;
 use crate::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Of a verb, by name.
-pub type Fields = serde_json::Map<String, serde_json::Value>;
+pub type Fields = serde_json::Map<String, Value>;
 
 /// One thing to do, with a name that is the same however often it is planned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,22 +49,20 @@ impl CustomerioVerb {
     ///
     /// # Errors
     /// There is no such verb, or a field is missing or of another type.
-    pub fn of(verb: &str, fields: Fields) -> serde_json::Result<Self> {
-        #[derive(Deserialize)]
-        struct Tracked {
-            name: String,
-            #[serde(default)]
-            properties: Attributes,
+    pub fn of(verb: &str, mut fields: Fields) -> serde_json::Result<Self> {
+        // The one that nearly every event of a ticket asks for is put together by hand.
+        if verb == "track_event"
+            && let Some(Value::String(name)) = fields.get_mut("name").map(Value::take)
+            && let Value::Object(properties) = fields.get_mut("properties").map_or_else(|| Value::Object(Fields::new()), Value::take)
+        {
+            return Ok(Self::TrackEvent { name, properties: properties.into_iter().collect() });
         }
-        match verb {
-            "track_event" => read(fields).map(|Tracked { name, properties }| Self::TrackEvent { name, properties }),
-            _ => read_tagged(verb, fields),
-        }
+        read_tagged(verb, fields)
     }
 }
 
 fn read<T: DeserializeOwned>(fields: Fields) -> serde_json::Result<T> {
-    serde_json::from_value(serde_json::Value::Object(fields))
+    serde_json::from_value(Value::Object(fields))
 }
 
 fn read_tagged<T: DeserializeOwned>(verb: &str, mut fields: Fields) -> serde_json::Result<T> {
@@ -123,9 +121,9 @@ pub struct UpsertContact {
     /// Address of a picture.
     pub avatar: Option<String>,
     /// A time: unix seconds, or ISO 8601.
-    pub signed_up_at: Option<serde_json::Value>,
+    pub signed_up_at: Option<Value>,
     /// As `signed_up_at`.
-    pub last_seen_at: Option<serde_json::Value>,
+    pub last_seen_at: Option<Value>,
     /// Id of a teammate.
     pub owner_id: Option<String>,
     pub attributes: Attributes,
@@ -221,17 +219,17 @@ pub struct UpsertCompany {
     #[serde(default)]
     pub plan: Option<String>,
     #[serde(default)]
-    pub size: Option<serde_json::Value>,
+    pub size: Option<Value>,
     #[serde(default)]
     pub website: Option<String>,
     #[serde(default)]
     pub industry: Option<String>,
     /// Whole units of money.
     #[serde(default)]
-    pub monthly_spend: Option<serde_json::Value>,
+    pub monthly_spend: Option<Value>,
     /// A time: unix seconds, or ISO 8601.
     #[serde(default)]
-    pub remote_created_at: Option<serde_json::Value>,
+    pub remote_created_at: Option<Value>,
     #[serde(default)]
     pub attributes: Attributes,
 }

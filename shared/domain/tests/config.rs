@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use trefoil_domain::config::{self, Config, ConsentConfig, EMBEDDED, IdentityConfig, Trigger, What};
+use trefoil_domain::config::{
+    self, ACTIONS, ActionKind, Config, ConsentConfig, EMBEDDED, Field, IdentityConfig, Need, Shape, Trigger, What,
+};
 use trefoil_domain::event::{IdKind, Source};
 use trefoil_domain::rules;
 use trefoil_domain::wanted::Wanted;
@@ -235,4 +237,44 @@ fn the_page_lists_every_event_with_its_fields_and_every_field() {
     let expected: BTreeSet<String> = Trigger::all().flat_map(|(trigger, _)| rules::fields(trigger)).map(|(field, _)| field).collect();
     assert_eq!(fields.len(), expected.len(), "a field is listed twice, or not at all");
     assert_eq!(fields.into_iter().collect::<BTreeSet<_>>(), expected);
+}
+
+/// One table for each action, under a line with its name; fields in the order of our own table.
+fn page_of_actions() -> String {
+    let row = |field: &Field| {
+        let takes = match &field.shape {
+            Shape::Name { .. } => "name".to_owned(),
+            Shape::Text { .. } => "text".to_owned(),
+            Shape::Value => "value".to_owned(),
+            Shape::Flag => "flag".to_owned(),
+            Shape::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+            Shape::Map(map) => if map.open_names { "open mapping" } else { "mapping" }.to_owned(),
+        };
+        let (name, takes) = match field.need {
+            Need::Required(_) => (format!("**`{}`**", field.name), takes),
+            Need::WhereGiven => (format!("`{}`", field.name), format!("{takes} *(or none)*")),
+            Need::Optional => (format!("`{}`", field.name), takes),
+        };
+        format!("| {name} | {takes} | {} |\n", field.help)
+    };
+    let action = |action: &ActionKind| {
+        let rows: String = action.fields.iter().map(row).collect();
+        let fields = if rows.is_empty() { "No fields.\n".to_owned() } else { format!("| field | takes | |\n| --- | --- | --- |\n{rows}") };
+        format!("### {}\n\n{}.\n\n{fields}\n", action.name, action.help)
+    };
+    ACTIONS.iter().map(action).collect()
+}
+
+/// `UPDATE=1` writes that part of the page anew.
+#[test]
+fn the_page_lists_every_action_with_its_fields() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+    let page = fs::read_to_string(&path).expect("a readable file");
+    let (before, rest) = page.split_once("### customerio.track_event\n").expect("the first action");
+    let (_, after) = rest.split_once("What the check refuses:").expect("the end of the actions");
+    let expected = format!("{before}{}What the check refuses:{after}", page_of_actions());
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &expected).expect("a writable folder");
+    }
+    assert!(page == expected || std::env::var_os("UPDATE").is_some(), "the page differs from the table of actions; run with UPDATE=1");
 }

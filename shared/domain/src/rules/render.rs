@@ -222,9 +222,9 @@ impl CompiledTemplate {
             Self::Literal(value) => Ok(value.as_str().map(str::to_owned)),
             Self::Whole(value) => {
                 let Some(value) = value.evaluate(context, view)? else { return Ok(None) };
-                slug(as_text(value)?).map(Some)
+                slug(&as_text(value)?).map(Some)
             }
-            Self::Mixed(parts) => mixed(parts, context, view, slug),
+            Self::Mixed(parts) => mixed(parts, context, view, |text| slug(&text)),
         }
     }
 }
@@ -250,7 +250,7 @@ fn mixed(
 }
 
 /// Lower case, and `_` for everything but letters and digits: `Trial users (EU)` is `trial_users_eu`. Nothing but signs is no name.
-fn slug(text: String) -> Result<String, Unusable> {
+fn slug(text: &str) -> Result<String, Unusable> {
     let lower = text.to_lowercase();
     let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     if words.is_empty() { Err(Unusable) } else { Ok(words.join("_")) }

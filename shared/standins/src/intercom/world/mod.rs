@@ -15,6 +15,7 @@ pub(crate) use conversations::NewPart;
 pub use conversations::{Assignee, Author, Conversation, ConversationState, Part, Priority, Rating};
 pub(crate) use events::Tracked;
 pub use events::{DataEvent, Message};
+pub(crate) use tickets::default_type;
 pub use tickets::{Ticket, TicketPart, TicketState, TicketType};
 
 use crate::seed::Seeded;

@@ -476,6 +476,29 @@ async fn the_word_for_a_message_in_the_product_is_a_setting() {
 }
 
 #[tokio::test]
+async fn somebody_of_whom_nobody_knows_what_they_are_is_written_to_as_a_user_and_then_as_a_lead() {
+    let nobody = || error(404, "not_found", "User Not Found");
+    let (client, stand_in) = with([nobody(), reply(200, json!({"type": "admin_message", "id": "5"})), nobody(), nobody()]).await;
+    assert_eq!(client.call(&message(Some("News")), NOW).await, made("5", None));
+    assert_eq!(stand_in.asked()[0].json()["to"]["type"], "user");
+    assert_eq!(stand_in.asked()[1].json()["to"]["type"], "lead");
+    assert_eq!(client.call(&message(Some("News")), NOW).await, Called::NoContact);
+}
+
+#[tokio::test]
+async fn a_teammate_that_does_not_exist_is_not_taken_for_the_contact() {
+    let note = IntercomCall::NoteOnContact { contact: USER.to_owned(), body: "Called them".to_owned() };
+    let detail = "Intercom knows no teammate (TREFOIL_INTERCOM_ADMIN_ID) of that id";
+    let no_teammate = Called::Not(Outcome::rejected("not_found", detail));
+    assert_eq!(one(error(404, "not_found", "Resource Not Found"), &note).await, no_teammate);
+    assert_eq!(one(error(404, "not_found", "User Not Found"), &note).await, Called::NoContact);
+    assert_eq!(one(reply(404, ""), &note).await, Called::NoContact);
+    let attach = IntercomCall::AttachCompany { contact: USER.to_owned(), company: "58a4".to_owned() };
+    let no_company = Called::Not(Outcome::rejected("not_found", "Intercom knows no company of that id"));
+    assert_eq!(one(error(404, "company_not_found", "Company Not Found"), &attach).await, no_company);
+}
+
+#[tokio::test]
 async fn our_own_limit_is_no_doubt() {
     let (_stand_in, url) = StandIn::start([reply(202, ""), reply(202, ""), reply(202, "")]).await;
     let client = client(&url, &http(), |settings| settings.per_second = 0.6);

@@ -7,7 +7,7 @@ use trefoil_domain::action::{ContactRole, MessageChannel};
 
 pub(super) struct Message<'a> {
     pub(super) contact: &'a str,
-    pub(super) role: Option<ContactRole>,
+    pub(super) role: ContactRole,
     pub(super) channel: MessageChannel,
     pub(super) subject: Option<&'a str>,
     pub(super) body: &'a str,
@@ -16,8 +16,6 @@ pub(super) struct Message<'a> {
 /// `in_app` is what the vendor calls the channel of that name. `None`: an e-mail without a subject, which is refused.
 pub(super) fn send(message: &Message<'_>, admin: &str, in_app: &str) -> Option<Request> {
     let subject = message.subject.filter(|subject| !subject.trim().is_empty());
-    // A message knows users and leads, and not contacts.
-    let role = message.role.unwrap_or(ContactRole::User).as_str();
     let mut body = json!({
         "message_type": match message.channel {
             MessageChannel::InApp => in_app,
@@ -25,7 +23,8 @@ pub(super) fn send(message: &Message<'_>, admin: &str, in_app: &str) -> Option<R
         },
         "body": message.body,
         "from": {"type": "admin", "id": whole_number(admin)},
-        "to": {"type": role, "id": message.contact},
+        // A message knows users and leads, and not contacts.
+        "to": {"type": message.role.as_str(), "id": message.contact},
     });
     match message.channel {
         MessageChannel::InApp => {}

@@ -41,7 +41,7 @@ use trefoil_domain::time::{Span, Timestamp};
 /// The kinds of messages are asked for again when one is not among them, no more often than this.
 const TYPES_LAST: Span = Span::from_mins(1);
 /// What Intercom says of a contact that it does not know, and of nothing else.
-const NO_CONTACT: &str = "User Not Found";
+const NO_CONTACT: [&str; 2] = ["User Not Found", "Contact not found"];
 /// Within the text of the refusal of one name too many.
 const TOO_MANY_NAMES: &str = "active event names";
 
@@ -82,7 +82,14 @@ impl No {
 
     /// It is the contact that is not there, and not what it was to have or to lose.
     fn is_no_contact(&self) -> bool {
-        self.status == 404 && self.message == NO_CONTACT
+        self.status == 404 && NO_CONTACT.iter().any(|text| self.message.eq_ignore_ascii_case(text))
+    }
+
+    /// Of a call that names `other` beside the contact.
+    fn or_no(self, other: &str) -> Called {
+        // Without a text nobody knows which of the two is missing, and a contact may only be too new.
+        let is_other = self.called == Called::NoContact && !self.message.is_empty() && !self.is_no_contact();
+        if is_other { Called::Not(Outcome::rejected("not_found", format!("Intercom knows no {other} of that id"))) } else { self.called }
     }
 }
 
@@ -181,6 +188,12 @@ fn made(answer: &Answer, notes: Vec<String>) -> Result<Made, Called> {
     let named: Named<'_> = read(answer).map_err(Called::Unknown)?;
     let id = named.id.get().ok_or_else(|| Called::Unknown(unreadable()))?;
     Ok(Made { id: Some(id.to_owned()), role: role(named.role.get()), notes })
+}
+
+/// A yes is enough.
+fn named(answer: &Answer) -> Result<Made, Called> {
+    let named: Named<'_> = read(answer).unwrap_or_default();
+    Ok(Made { id: named.id.get().map(str::to_owned), role: role(named.role.get()), ..Made::default() })
 }
 
 fn conversation_made(answer: &Answer) -> Result<Made, Called> {
@@ -290,42 +303,43 @@ impl IntercomClient {
                 self.done(&request, now).await
             }
             C::NoteOnConversation { conversation, body } => self.done(&conversation::note(conversation, body, self.admin()?), now).await,
-            C::NoteOnContact { contact, body } => self.done(&conversation::note_on_contact(contact, body, self.admin()?), now).await,
-            C::SendMessage { contact, role, channel, subject, body } => {
+            C::NoteOnContact { contact, body } => {
+                let request = conversation::note_on_contact(contact, body, self.admin()?);
+                named(&self.write(&request, now).await.map_err(|no| no.or_no("teammate (TREFOIL_INTERCOM_ADMIN_ID)"))?)
+            }
+            C::SendMessage { contact, role: Some(role), channel, subject, body } => {
                 let message = Message { contact, role: *role, channel: *channel, subject: subject.as_deref(), body };
-                let request = message::send(&message, self.admin()?, &self.in_app_message_type)
-                    .ok_or_else(|| Called::Not(Outcome::rejected("no_subject", "an e-mail must have one: give the message a subject")))?;
-                self.done(&request, now).await
+                self.send_message(&message, now).await
+            }
+            C::SendMessage { contact, role: None, channel, subject, body } => {
+                let message = |role| Message { contact, role, channel: *channel, subject: subject.as_deref(), body };
+                // Whoever is asked for as what they are not is not found, and nothing is sent.
+                match self.send_message(&message(ContactRole::User), now).await {
+                    Err(Called::NoContact) => self.send_message(&message(ContactRole::Lead), now).await,
+                    sent => sent,
+                }
             }
             C::CreateTicket { contact, ticket_type, title, description, attributes } => {
                 let request = ticket::create(contact, ticket_type, title, description.as_deref(), attributes);
-                let answer = self.write(&request, now).await.map_err(|no| match &no.called {
-                    // The other thing that it names is the type.
-                    Called::NoContact if !no.message.is_empty() && !no.is_no_contact() => {
-                        Called::Not(Outcome::rejected("not_found", "Intercom knows no ticket type of that id"))
-                    }
-                    _ => no.called,
-                })?;
-                made(&answer, Vec::new())
+                made(&self.write(&request, now).await.map_err(|no| no.or_no("ticket type"))?, Vec::new())
             }
             C::AssignTicket { ticket, assignee } => self.done(&ticket::assign(ticket, assignee, self.admin()?), now).await,
             C::AttachCompany { contact, company } => {
-                let answer = self.write(&company::attach(contact, company), now).await.map_err(|no| match &no.called {
-                    Called::NoContact if !no.message.is_empty() && !no.is_no_contact() => {
-                        Called::Not(Outcome::rejected("not_found", "Intercom knows no company of that id"))
-                    }
-                    _ => no.called,
-                })?;
-                made(&answer, Vec::new())
+                let request = company::attach(contact, company);
+                made(&self.write(&request, now).await.map_err(|no| no.or_no("company"))?, Vec::new())
             }
         }
     }
 
     /// A call after which nobody needs to know more than that it was made.
     async fn done(&self, request: &Request, now: Timestamp) -> Result<Made, Called> {
-        let answer = self.write(request, now).await?;
-        let named: Named<'_> = read(&answer).unwrap_or_default();
-        Ok(Made { id: named.id.get().map(str::to_owned), role: role(named.role.get()), ..Made::default() })
+        named(&self.write(request, now).await?)
+    }
+
+    async fn send_message(&self, message: &Message<'_>, now: Timestamp) -> Result<Made, Called> {
+        let request = message::send(message, self.admin()?, &self.in_app_message_type)
+            .ok_or_else(|| Called::Not(Outcome::rejected("no_subject", "an e-mail must have one: give the message a subject")))?;
+        self.done(&request, now).await
     }
 
     fn admin(&self) -> Result<&str, Called> {

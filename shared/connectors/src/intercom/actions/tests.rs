@@ -152,8 +152,8 @@ pub(super) fn samples() -> Vec<Sample> {
     }
     let said = |channel, role, subject| Message { contact: CONTACT, role, channel, subject, body: "Hello" };
     let sent = |message, admin| message::send(&message, admin, "in_app").expect("a request");
-    plain("message in the product", sent(said(MessageChannel::InApp, Some(ContactRole::Lead), None), ADMIN));
-    plain("message by mail", sent(said(MessageChannel::Email, None, Some("News")), ADMIN));
+    plain("message in the product", sent(said(MessageChannel::InApp, ContactRole::Lead, None), ADMIN));
+    plain("message by mail", sent(said(MessageChannel::Email, ContactRole::User, Some("News")), ADMIN));
     samples
 }
 
@@ -200,7 +200,7 @@ fn a_type_of_subscription_is_found_by_id_or_by_a_name_that_is_its_alone() {
 #[test]
 fn an_email_has_a_subject() {
     for subject in [None, Some(""), Some(" ")] {
-        let message = Message { contact: CONTACT, role: None, channel: MessageChannel::Email, subject, body: "Hello" };
+        let message = Message { contact: CONTACT, role: ContactRole::User, channel: MessageChannel::Email, subject, body: "Hello" };
         assert!(message::send(&message, ADMIN, "in_app").is_none());
     }
 }

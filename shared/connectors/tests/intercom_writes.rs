@@ -127,8 +127,8 @@ async fn every_answer_means_what_the_table_says() {
         (create(json!({})), error(409, "conflict", &archived), exists(true)),
         (create(json!({})), error(409, "conflict", twice), Called::Not(Outcome::blocked("ambiguous"))),
         (create(json!({})), reply(409, ""), Called::Not(Outcome::blocked("ambiguous"))),
-        // The address is somebody else's: that one is not to get what was meant for this one.
-        (update(json!({})), error(409, "conflict", &taken), Called::Not(Outcome::blocked("ambiguous"))),
+        // Whose that one is, whoever asked has to find out before it gets anything.
+        (update(json!({})), error(409, "conflict", &taken), exists(false)),
         (update(json!({})), error(404, "not_found", "User Not Found"), Called::NoContact),
         (update(json!({})), canonical(), Called::MergedInto(OTHER.to_owned())),
         (update(json!({})), reply(410, ""), Called::Not(Outcome::rejected("merged_into_unknown_contact", ""))),

@@ -45,7 +45,7 @@ impl Request {
         Self::new(Method::DELETE, path, None)
     }
 
-    /// Made twice, people see two.
+    /// Made twice, there are two.
     pub(super) fn once(self) -> Self {
         Self { repeatable: false, ..self }
     }
@@ -61,7 +61,12 @@ impl Request {
         }
     }
 
-    pub(super) fn makes_a_contact(&self) -> bool {
-        self.method == Method::POST && self.path == ["contacts"]
+    /// Makes a contact or gives it other ids: another may be in the way.
+    pub(super) fn gives_a_contact(&self) -> bool {
+        match self.path.as_slice() {
+            [contacts] => self.method == Method::POST && contacts == "contacts",
+            [contacts, _] => self.method == Method::PUT && contacts == "contacts",
+            [..] => false,
+        }
     }
 }

@@ -26,7 +26,8 @@ pub(super) fn search_by_email(email: &str) -> Request {
 pub(super) fn create(fields: &ContactFields, attributes: &Map<String, Value>) -> (Request, Vec<String>) {
     let role = fields.role.unwrap_or(if fields.user_id.is_some() { ContactRole::User } else { ContactRole::Lead });
     let (body, notes) = body(&ContactFields { role: Some(role), ..fields.clone() }, attributes);
-    (Request::post(&["contacts"], body), notes)
+    // Intercom refuses a second user, and not a second lead.
+    (Request::post(&["contacts"], body).once(), notes)
 }
 
 /// What is not named stays as it is.

@@ -144,7 +144,7 @@ fn refused(request: &Request, verdict: Verdict, answer: &Answer, wait: Option<Sp
         Verdict::NotFound if request.is_about_a_contact() => Called::NoContact,
         Verdict::NotFound => Called::Not(Outcome::rejected("not_found", refusal.detail(status))),
         Verdict::Conflict => match existing(&message) {
-            Some((contact, archived)) if request.makes_a_contact() => Called::Exists { contact, archived },
+            Some((contact, archived)) if request.gives_a_contact() => Called::Exists { contact, archived },
             Some(_) | None => Called::Not(Outcome::blocked("ambiguous")),
         },
         Verdict::Merged => match canonical_contact(answer) {

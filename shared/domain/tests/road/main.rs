@@ -3,6 +3,7 @@
 mod blind;
 mod counts;
 mod history;
+mod many;
 mod people;
 mod settled;
 mod sim;

@@ -4,7 +4,7 @@ use super::IntercomSender;
 use super::actions;
 use super::contact::{contacts_of, found};
 use super::once::short;
-use super::visit::{Contact, Halt, Visit};
+use super::visit::{Contact, Halt, Visit, forget_values};
 use crate::action::{
     ContactRole, CreateTicket, IntercomAction, IntercomVerb, MessageChannel, NoteOn, OpenConversation, SendMessage, TrackEvent,
     UpsertCompany, UpsertContact,
@@ -174,7 +174,7 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             Ok(()) => {
                 visit.mark.promoting = None;
                 visit.mark.dead.insert(lead.id);
-                visit.mark.given.clear();
+                forget_values(&mut visit.mark);
                 // Of one that was there before, nothing is known.
                 let update = |c: &Contact| IntercomCall::UpdateContact { contact: c.id.clone(), fields: fields.clone() };
                 self.done_on_contact(visit, job, update).await.map(drop)

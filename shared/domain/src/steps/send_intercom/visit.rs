@@ -76,7 +76,12 @@ impl<'v> Visit<'v> {
                 adopted.promoting = adopted.promoting.or_else(|| old.promoting.clone());
                 adopted.dead.extend(old.dead.iter().cloned());
                 adopted.seconds.extend(old.seconds.iter().cloned());
+                for (field, given) in &old.given {
+                    let known = adopted.given.entry(field.clone()).or_insert_with(|| given.clone());
+                    known.at = given.at.max(known.at);
+                }
             }
+            forget_values(&mut adopted);
         }
         Self { person, mark: adopted, stored: mark.clone(), claimed: false, contact: None, learnt: Vec::new(), notes: Vec::new() }
     }
@@ -104,7 +109,7 @@ impl<'v> Visit<'v> {
             }
             self.mark.dead.insert(old.id);
         }
-        self.mark.given.clear();
+        forget_values(&mut self.mark);
         self.mark.profile = Some(to.clone());
         self.contact = Some(Contact { id: to, role: None });
     }
@@ -114,7 +119,7 @@ impl<'v> Visit<'v> {
         if let Some(contact) = self.contact.take() {
             self.mark.dead.insert(contact.id);
         }
-        self.mark.given.clear();
+        forget_values(&mut self.mark);
         self.mark.profile = None;
         self.mark.promoting = None;
     }
@@ -145,6 +150,11 @@ impl<'v> Visit<'v> {
     pub(super) fn gave(&mut self, field: &str, value: &serde_json::Value, at: Timestamp) {
         self.mark.given.insert(field.to_owned(), Given { hash: hash(value), at });
     }
+}
+
+/// What the contact has is not known any more; that older facts come too late still holds.
+pub(super) fn forget_values(mark: &mut Mark) {
+    mark.given.values_mut().for_each(|given| given.hash.clear());
 }
 
 fn hash(value: &serde_json::Value) -> String {

@@ -96,7 +96,9 @@ fn assignee(call: &Call<'_>, object: &Object) -> Result<Option<Assignee>, Refusa
 fn checked(call: &Call<'_>, kind: &TicketType, object: &Object) -> Result<Map<String, Value>, Refusal> {
     let given = object.inner_or_empty("ticket_attributes")?;
     for (name, value) in &given {
-        let known = matches!(name.as_str(), "_default_title_" | "_default_description_") || kind.attributes.contains(name) || call.shared.options.has_everything;
+        let known = matches!(name.as_str(), "_default_title_" | "_default_description_")
+            || kind.attributes.contains(name)
+            || call.shared.options.has_everything;
         if !known {
             let message = format!("Ticket attribute '{name}' does not exist");
             return Err(Refusal::open(call.shared.options.variants.unknown_attribute, message));

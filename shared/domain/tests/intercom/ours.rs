@@ -1,0 +1,131 @@
+//! A conversation that Trefoil opens is no ticket until a human replies, however fast its webhook is.
+
+use super::*;
+use trefoil_domain::event::Risk;
+use trefoil_domain::tickets::{
+    Author, Evidence, Register, Sighting, StartedBy, State, Status, TicketFact, TicketId, TicketReport, opening,
+};
+
+const FILE: &str = "\
+version: 1
+routes:
+  - name: at risk
+    on: customerio.churn_risk
+    do:
+      - intercom.open_conversation: { body: \"Is anything missing, ${event.reason}?\" }
+";
+
+struct Story<'b, 'w> {
+    bench: &'b Bench<'w>,
+    step: std::cell::Cell<i64>,
+}
+
+impl Story<'_, '_> {
+    fn works(&self) {
+        self.bench.run(1, 0, self.bench.world.now(), |_| {});
+    }
+
+    /// A webhook about conversation 7, shown open, in the words that it began with.
+    fn webhook(&self, fact: TicketFact, body: Option<&str>) {
+        self.step.set(self.step.get() + 1);
+        let at = NOW.plus(Span::from_secs(self.step.get()));
+        let report = TicketReport {
+            ticket: TicketId::new("7").expect("an id"),
+            fact,
+            seen: vec![Sighting { register: Register::Conversation, state: State::Open, at, part: 0, evidence: Evidence::Plain }],
+            opened_at: Some(NOW),
+            priority: None,
+            started_by: Some(StartedBy::Customer),
+            audience: None,
+            ticket_type: None,
+            opening: body.and_then(opening),
+            attributes: BTreeMap::new(),
+        };
+        self.bench.hear(vec![id(IdKind::IntercomId, "c0001")], Source::Intercom, Kind::Ticket(report));
+        self.works();
+    }
+
+    fn status(&self) -> Option<Status> {
+        let people = self.bench.world.people();
+        assert_eq!(people.len(), 1);
+        let ticket = people[0].tickets.get(&TicketId::new("7").expect("an id"))?;
+        Some(ticket.status(&self.bench.config.tickets.count))
+    }
+}
+
+/// Everything up to the moment at which Intercom has the conversation; the rest is `tell`'s.
+fn opened(tell: impl FnOnce(&Story<'_, '_>)) {
+    let (config, routes) = config::check("trefoil.yaml", FILE).expect("a file");
+    let world = World::new(11, NOW);
+    world.forgets.store(0, Ordering::Relaxed);
+    let intercom = Simulated::calm(&world);
+    let names = EventNameBudget::new(&config);
+    let bench = Bench { world: &world, intercom: &intercom, config: &config, routes: &routes, names };
+    let contact = intercom.add(ContactRole::User, Some("u1"), None, Life::Active);
+    let ids = vec![id(IdKind::IntercomId, &contact), id(IdKind::UserId, "u1")];
+    bench.hear(ids, Source::Intercom, Kind::PersonUpdated(Profile::default()));
+    bench.run(1, 0, NOW, |_| {});
+    tell(&Story { bench: &bench, step: std::cell::Cell::new(0) });
+}
+
+fn at_risk(story: &Story<'_, '_>) {
+    let risk = Risk { reason: Some("Ada".to_owned()), attributes: BTreeMap::new() };
+    story.bench.hear(vec![id(IdKind::UserId, "u1")], Source::Customerio, Kind::ChurnRisk(risk));
+}
+
+/// As Intercom gives it back.
+const BODY: &str = "<p class=\"no-margin\">Is anything missing,&nbsp;Ada?</p>";
+
+#[test]
+fn it_counts_from_the_first_reply_of_a_human() {
+    for replies in [Author::Customer, Author::Teammate] {
+        opened(|story| {
+            at_risk(story);
+            story.works();
+            assert_eq!(story.bench.intercom.inside.lock().expect("lock").seen_by_people.len(), 1);
+            story.webhook(TicketFact::Opened, Some(BODY));
+            assert_eq!(story.status(), Some(Status::Gone));
+            story.webhook(TicketFact::Replied { by: Author::Bot }, Some(BODY));
+            assert_eq!(story.status(), Some(Status::Gone));
+            story.webhook(TicketFact::Replied { by: replies }, Some(BODY));
+            assert_eq!(story.status(), Some(Status::Open));
+        });
+    }
+}
+
+#[test]
+fn it_does_so_where_the_webhook_is_faster_than_our_record() {
+    opened(|story| {
+        at_risk(story);
+        let world = story.bench.world;
+        // The route is done, and the sender has not begun.
+        let batch = world.receive(QueueName::Events, 10);
+        let router =
+            Router { store: world, queue: world, clock: world, jitter: world, config: story.bench.config, routes: story.bench.routes };
+        world.settle(QueueName::Events, now_or_never(router.handle(batch)));
+        let held = world.receive(QueueName::Intercom, 10);
+        assert_eq!(held.len(), 1);
+        story.webhook(TicketFact::Opened, Some(BODY));
+        assert_eq!(story.status(), Some(Status::Gone));
+    });
+}
+
+#[test]
+fn another_conversation_of_the_same_person_counts() {
+    opened(|story| {
+        at_risk(story);
+        story.works();
+        story.webhook(TicketFact::Opened, Some("<p>I cannot log in</p>"));
+        assert_eq!(story.status(), Some(Status::Open));
+    });
+}
+
+#[test]
+fn our_own_record_is_enough_where_the_text_has_changed() {
+    opened(|story| {
+        story.webhook(TicketFact::Opened, None);
+        assert_eq!(story.status(), Some(Status::Open));
+        story.webhook(TicketFact::Ours, None);
+        assert_eq!(story.status(), Some(Status::Gone));
+    });
+}

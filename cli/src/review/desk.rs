@@ -99,7 +99,9 @@ impl<S: Store + Ledger, Q: Queue> Desk<'_, S, Q> {
 
     /// Writes down what was decided and, once that is safe, sends the job again. In this order: a job that came too early would
     /// end where it did before.
-    pub(super) async fn settle(&self, decided: Entry) -> Result<(), String> {
+    pub(super) async fn settle(&self, mut decided: Entry) -> Result<(), String> {
+        // What somebody wants now does not come too late, however long the decision took.
+        decided.job.created_at = self.now;
         let (action, queue) = (decided.action.clone(), decided.job.queue());
         let message = self.again(&decided)?;
         match self.store.put_entry(decided, self.now).await.map_err(|e| e.to_string())? {

@@ -267,6 +267,25 @@ impl IntercomVerb {
         }
     }
 
+    /// People see it, or it keeps mail from them.
+    pub fn is_urgent(&self) -> bool {
+        match self {
+            Self::SetSubscription { .. }
+            | Self::OpenConversation(_)
+            | Self::SendMessage(_)
+            | Self::AddNote { .. }
+            | Self::CreateTicket(_)
+            | Self::DeleteContact => true,
+            Self::UpsertContact(_)
+            | Self::AddTag { .. }
+            | Self::RemoveTag { .. }
+            | Self::TrackEvent(_)
+            | Self::UpsertCompany(_)
+            | Self::ArchiveContact
+            | Self::MergeContacts => false,
+        }
+    }
+
     /// The text with which a conversation or ticket that this opens begins: see [`crate::tickets::opening`].
     pub fn opens_with(&self) -> Option<String> {
         match self {

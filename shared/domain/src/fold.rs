@@ -15,6 +15,8 @@ pub const TICKETS_KEPT: usize = 200;
 /// plus the queue's retention, plus the dead letters'.
 pub const TOMBSTONE_KEPT: Span = Span::from_days(35);
 
+/// Intercom's clock may be behind ours.
+const CLOCKS_DIFFER: Span = Span::from_mins(2);
 /// How long a conversation that we are about to open may take to be told of: longer than its job lives.
 const OPENINGS_KEPT: Span = Span::from_days(10);
 
@@ -136,7 +138,7 @@ fn fold_ticket(person: &mut Person, event: &Event, report: &TicketReport, delete
             return Folded::Overflow;
         }
     }
-    let ours = report.opening.as_ref().is_some_and(|opening| person.openings.contains_key(opening));
+    let ours = is_ours(person, report);
     let ticket = person.tickets.entry(report.ticket.clone()).or_default();
     if ours {
         ticket.is_ours();
@@ -193,6 +195,17 @@ fn shows_open(sighting: &Sighting) -> bool {
     }
 }
 
+/// It begins with what we were about to write, no sooner than that, and is the first to do so.
+fn is_ours(person: &mut Person, report: &TicketReport) -> bool {
+    let Some(opening) = report.opening.as_ref().and_then(|opening| person.openings.get_mut(opening)) else { return false };
+    let soonest = opening.planned_at.minus(CLOCKS_DIFFER);
+    if report.opened_at.is_some_and(|at| at < soonest) || opening.ticket.as_ref().is_some_and(|ticket| *ticket != report.ticket) {
+        return false;
+    }
+    opening.ticket = Some(report.ticket.clone());
+    true
+}
+
 /// Ticket type, else the chosen attribute, else unknown.
 fn category(report: &TicketReport, config: &Config) -> Option<String> {
     if report.ticket_type.is_some() {
@@ -224,7 +237,7 @@ fn open_windows(person: &mut Person, config: &Config, from: Timestamp, opens: im
 
 /// Forgets tickets that have been over for long enough.
 fn prune(person: &mut Person, config: &Config, now: Timestamp) {
-    person.openings.retain(|_, planned_at| now.since(*planned_at) < OPENINGS_KEPT);
+    person.openings.retain(|_, opening| now.since(opening.planned_at) < OPENINGS_KEPT);
     let horizon = now.minus(TOMBSTONE_KEPT);
     let over: Vec<_> = person
         .tickets

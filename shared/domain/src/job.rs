@@ -50,6 +50,8 @@ impl Job {
         match &self.work {
             Work::CustomerioFacet { .. } => QueueName::CustomerioState,
             Work::Customerio(_) => QueueName::Customerio,
+            // What somebody waits for, or has forbidden, does not queue behind a newsletter's events.
+            Work::Intercom(actions) if actions.iter().any(|action| action.what.is_urgent()) => QueueName::IntercomState,
             Work::Intercom(_) => QueueName::Intercom,
             Work::IntercomLookUp(_) => QueueName::IntercomState,
         }

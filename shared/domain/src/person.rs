@@ -51,9 +51,9 @@ pub struct Person {
     pub looked_up_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tickets: BTreeMap<TicketId, Ticket>,
-    /// What conversations that Trefoil opens for this person begin with ([`crate::tickets::opening`]), and when that was planned.
+    /// What conversations that Trefoil opens for this person begin with, by [`crate::tickets::opening`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub openings: BTreeMap<String, Timestamp>,
+    pub openings: BTreeMap<String, Opening>,
     /// Closed tickets last heard of before this have been forgotten: what claims to be older is asked about, not folded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pruned_before: Option<Timestamp>,
@@ -106,6 +106,15 @@ pub struct Held {
     pub at: Timestamp,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub values: BTreeSet<String>,
+}
+
+/// A conversation or ticket that Trefoil is about to open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    pub planned_at: Timestamp,
+    /// The first that began so since: no other is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<TicketId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -37,7 +37,7 @@ pub enum QueueName {
     Events,
     CustomerioState,
     Customerio,
-    /// Questions, and whatever others wait for.
+    /// Questions, what people see, and what keeps mail from them.
     IntercomState,
     Intercom,
     /// What cannot be used, with the reason, kept for a human.
@@ -235,6 +235,9 @@ pub struct Mark {
     /// Intercom: the seconds that the last events of this person took, since it keeps one event for name and second.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seconds: Vec<TakenSecond>,
+    /// Intercom: seconds without a gap that earlier ones took.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<TakenRun>,
     /// Intercom: contacts of theirs that are not there any more.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub dead: BTreeSet<String>,
@@ -252,6 +255,9 @@ pub struct Given {
     pub hash: String,
     /// When the fact behind it happened: an older one comes too late.
     pub at: Timestamp,
+    /// The destination did not take it. It may one day.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }
 
 /// An event's place in time at Intercom.
@@ -262,6 +268,16 @@ pub struct TakenSecond {
     /// Unix seconds.
     pub at: i64,
     pub action: ActionId,
+}
+
+/// Seconds that events of one name took, from the first to the last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenRun {
+    /// Of the events' name.
+    pub name: String,
+    /// Unix seconds.
+    pub from: i64,
+    pub to: i64,
 }
 
 /// Something due for a person: at most one for each reason.

@@ -71,19 +71,32 @@ pub struct TicketReport {
 /// Tells texts that a conversation began with apart, whatever the vendor makes of their marks and spaces. `None`: there is no
 /// text in it.
 pub fn opening(text: &str) -> Option<String> {
-    let (mut in_tag, mut in_entity) = (false, false);
     let mut letters = String::new();
-    for c in text.chars() {
-        match c {
-            '<' => in_tag = true,
-            '>' => in_tag = false,
-            '&' => in_entity = true,
-            ';' | ' ' if in_entity => in_entity = false,
-            c if !in_tag && !in_entity && c.is_alphanumeric() => letters.extend(c.to_lowercase()),
-            _ => {}
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let marked = match c {
+            '<' => tag(rest),
+            '&' => entity(rest),
+            _ => None,
+        };
+        if marked.is_none() && c.is_alphanumeric() {
+            letters.extend(c.to_lowercase());
         }
+        rest = &rest[marked.unwrap_or(c.len_utf8())..];
     }
     (!letters.is_empty()).then(|| Digest::new("opening").with(&letters).hex())
+}
+
+/// How long the tag is that the text begins with, if it does: a `<` before a letter, and not one in a sentence.
+fn tag(text: &str) -> Option<usize> {
+    let begins = text[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!');
+    if begins { text.find('>').map(|end| end + 1) } else { None }
+}
+
+/// The same of an entity, such as `&amp;` or `&#39;`.
+fn entity(text: &str) -> Option<usize> {
+    let end = text.find(';').filter(|end| (2..=10).contains(end))?;
+    text[1..end].bytes().all(|b| b.is_ascii_alphanumeric() || b == b'#').then_some(end + 1)
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

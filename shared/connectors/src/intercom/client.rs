@@ -20,6 +20,9 @@ use trefoil_domain::time::{Span, Timestamp};
 /// Always sent: otherwise the setting of the app decides, which somebody may change.
 const VERSION: (&str, &str) = ("intercom-version", "2.16");
 
+/// What the limit is counted over.
+const WINDOW: Span = Span::from_secs(10);
+
 /// Where the workspace lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Region {
@@ -154,9 +157,10 @@ impl IntercomClient {
         let number = |name| answer.header(name).and_then(|text| text.trim().parse::<u32>().ok());
         let reset = number("x-ratelimit-reset").map(|secs| Timestamp::from_secs(secs.into()));
         if let (Some(limit), Some(remaining), Some(reset)) = (number("x-ratelimit-limit"), number("x-ratelimit-remaining"), reset) {
-            self.door.observe(limit.into(), remaining.into(), reset, now);
+            self.door.observe(limit.into(), remaining.into(), reset.min(now.plus(WINDOW)), now);
         }
-        let until_reset = reset.map(|reset| reset.since(now).clamp(Span::ZERO, crate::limit::LONGEST_WAIT));
+        // Their clock may not be ours.
+        let until_reset = reset.map(|reset| reset.since(now).min(WINDOW)).filter(|wait| *wait > Span::ZERO);
         let wait = match verdict {
             Verdict::TooMany => until_reset.or(answer.retry_after(now)),
             Verdict::Busy => answer.retry_after(now),

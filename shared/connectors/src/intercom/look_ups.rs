@@ -7,6 +7,7 @@
 use super::client::{IntercomClient, canonical_contact, read, unreadable};
 use super::contact::{identifiers, profile};
 use super::outcome::Verdict;
+use super::request::MOST_CONVERSATION_BYTES;
 use super::request::Request;
 use super::ticket::{Proof, conversation_sighting, last_part, report, seen_at, ticket_sighting};
 use super::wire::{Contact, Item, Part, nested};
@@ -20,8 +21,6 @@ use trefoil_domain::steps::look_up::{CONVERSATION_NOT_FOUND, NOT_FOUND};
 use trefoil_domain::tickets::{Register, Sighting, TicketFact, TicketId};
 use trefoil_domain::time::{Span, Timestamp};
 
-/// A conversation comes with up to 500 messages.
-const MOST_CONVERSATION_BYTES: usize = 8 * 1024 * 1024;
 /// Times are whole seconds: until this long after a change, another one may carry the same second.
 const SETTLED_AFTER: Span = Span::from_secs(2);
 /// Contacts of one person that are asked about before the person is taken for gone from a conversation.

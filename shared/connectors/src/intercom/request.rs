@@ -3,6 +3,9 @@
 use reqwest::Method;
 use serde_json::Value;
 
+/// A conversation or a ticket comes with up to 500 messages, also as the answer to a write.
+pub(super) const MOST_CONVERSATION_BYTES: usize = 8 * 1024 * 1024;
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Request {
     pub(super) method: Method,

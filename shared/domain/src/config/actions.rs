@@ -272,7 +272,7 @@ pub static ACTIONS: &[ActionKind] = &[
             optional("tag", TAG, "On the conversation"),
         ],
         needs_person: true,
-        causes: &[],
+        causes: &[What::TicketOpened, What::TicketReopened],
         rules: &[Rule::NotBoth("assign_to_admin", "assign_to_team")],
     },
     ActionKind {
@@ -322,7 +322,7 @@ pub static ACTIONS: &[ActionKind] = &[
             TEAM,
         ],
         needs_person: true,
-        causes: &[],
+        causes: &[What::TicketOpened, What::TicketReopened],
         rules: &[Rule::NotBoth("assign_to_admin", "assign_to_team")],
     },
     ActionKind {

@@ -48,6 +48,9 @@ pub trait Intercom: Send + Sync {
     /// Makes one call.
     fn call(&self, call: &IntercomCall, now: Timestamp) -> impl Future<Output = Called> + Send;
 
+    /// There is a teammate in whose name things can be written and assigned.
+    fn has_teammate(&self) -> bool;
+
     /// As [`super::Customerio::pause`].
     fn pause(&self, now: Timestamp) -> Option<Span>;
 }
@@ -210,6 +213,8 @@ pub struct Made {
     pub role: Option<ContactRole>,
     /// What an operator should know: attributes that were left out, texts that were cut. Names of attributes, no values.
     pub notes: Vec<String>,
+    /// Names of fields and attributes that Intercom was not given.
+    pub left_out: Vec<String>,
 }
 
 /// The names of events that were sent to Intercom, of which it takes no more than 120. One list a workspace.

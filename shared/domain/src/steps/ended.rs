@@ -45,7 +45,13 @@ pub(super) async fn end<S: Store, Q: Queue, C: Clock, J: Jitter>(
                 let parking = Parked::new(lane.as_str(), &job.workspace, reason.clone(), now, delivery.body.as_bytes());
                 parked.extend(parking.to_message());
             }
-            // What is blocked is tried again by the scan, or listed for a human.
+            // Listed by its own command.
+            Outcome::Blocked { reason } if reason.code == "unknown_outcome" => {}
+            // Nothing else would tell anybody; what is blocked at Customer.io the scan tries again.
+            Outcome::Blocked { reason } if matches!(lane, QueueName::Intercom | QueueName::IntercomState) => {
+                let parking = Parked::new(lane.as_str(), &job.workspace, reason.clone(), now, delivery.body.as_bytes());
+                parked.extend(parking.to_message());
+            }
             Outcome::Blocked { .. } | Outcome::Done | Outcome::Skipped { .. } => {}
         }
         let stage = format!("{lane}#{}", job.person);

@@ -11,7 +11,7 @@ use crate::id::{ConflictId, PersonId};
 use crate::identity::{self, Claim, Conflict, ConflictKind, Resolution};
 use crate::job::Job;
 use crate::outcome::{Outcome, Reason};
-use crate::person::{Person, RecordKey};
+use crate::person::{Opening, Person, RecordKey};
 use crate::plan::{Plan, plan};
 use crate::ports::{
     Alias, AliasKey, Clock, Commit, ConflictNote, Delivery, Disposition, Found, Jitter, Message, Put, Queue, QueueName, Record, Store,
@@ -321,7 +321,8 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let grew = before.is_some_and(|before| target.hold.iter().filter(addressable).any(|id| !before.has_id(id) && person.has_id(id)))
             || !absorbed.is_empty();
         // What was found under an id that is another's by now is not theirs.
-        let gave_up = before.into_iter().flat_map(ids_of).any(|id| addressable(&&id) && !person.has_id(&id));
+        let finds = |id: &Identifier| addressable(&id) || matches!(id.kind, IdKind::IntercomId | IdKind::UserId | IdKind::Email);
+        let gave_up = before.into_iter().flat_map(ids_of).any(|id| finds(&id) && !person.has_id(&id));
         person.given_up += usize::from(gave_up);
         let grew = grew || gave_up;
         Recognised { person, before, absorbed, claims, named, grew }
@@ -353,7 +354,12 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let plan = plan(event, &person, folded, self.config, self.routes, now);
         // Before the job that opens it is in any queue: so whatever tells of it finds it known.
         for opening in &plan.openings {
-            person.openings.entry(opening.clone()).or_insert(event.received_at);
+            let planned = Opening { planned_at: event.received_at, ticket: None };
+            let known = person.openings.entry(opening.clone()).or_insert_with(|| planned.clone());
+            // The same words once more: another conversation.
+            if known.planned_at < planned.planned_at {
+                *known = planned;
+            }
         }
 
         let id = person.id.clone();

@@ -14,7 +14,7 @@ mod visit;
 pub use names::EventNameBudget;
 
 use super::ended::{Ended, end, worst};
-use super::look_up::LookUps;
+use super::look_up::{LookUps, NOT_FOUND};
 use super::people::People;
 use super::{MALFORMED_AGAIN, malformed, retry_all};
 use crate::action::IntercomAction;
@@ -27,6 +27,7 @@ use crate::ports::{
     Clock, Delivery, Destination, Disposition, EventNames, Intercom, IntercomLookUps, Jitter, Message, Queue, QueueName, Store,
 };
 use crate::time::Span;
+use contact::UNCLEAR;
 use std::collections::BTreeMap;
 use visit::Visit;
 
@@ -145,10 +146,20 @@ where
                 Some(outcome) => outcome.clone(),
                 None => self.job(&mut visit, job).await,
             };
-            if let Outcome::RetryAfter { .. } = outcome {
+            // What concerns this one call alone keeps no other back.
+            if let Outcome::RetryAfter { reason, .. } = &outcome
+                && CONCERNS_ALL.contains(&reason.code.as_str())
+            {
                 halted = Some(outcome.clone());
             }
             results.push(Came { index: *index, outcome, notes: std::mem::take(&mut visit.notes) });
+        }
+        if halted.is_none()
+            && let Some(&(_, job)) = jobs.first()
+            && let Err(halt) = self.keep_out(&mut visit, job).await
+        {
+            let outcome = halt.outcome();
+            results.iter_mut().filter(|result| result.outcome == Outcome::Done).for_each(|result| result.outcome = outcome.clone());
         }
         if let Err(halt) = self.leave(&mut visit).await {
             // What was written is not remembered: it is written again.
@@ -163,7 +174,7 @@ where
         for action in actions(job) {
             let outcome = match self.action(visit, job, action).await {
                 Ok(()) => Outcome::Done,
-                Err(halt) => halt.outcome(),
+                Err(halt) => unclear(halt.outcome(), action),
             };
             let waits = matches!(outcome, Outcome::RetryAfter { .. });
             outcomes.push(outcome);
@@ -172,6 +183,29 @@ where
             }
         }
         worst(&outcomes)
+    }
+}
+
+/// Reasons to wait that hold for everything that is to be done for a person.
+const CONCERNS_ALL: [&str; 11] = [
+    "overlap",
+    "store_failed",
+    "over_our_rate",
+    "rate_limited",
+    "destination_paused",
+    "destination_refused_key",
+    "destination_redirected",
+    "no_contact",
+    NOT_FOUND,
+    "search_lags",
+    "unreachable",
+];
+
+/// Nobody can tell which contact is theirs: of what people see, and of what keeps mail from them, a human is told.
+fn unclear(outcome: Outcome, action: &IntercomAction) -> Outcome {
+    match outcome {
+        Outcome::Skipped { reason } if action.what.is_urgent() && UNCLEAR.contains(&reason.code.as_str()) => Outcome::Blocked { reason },
+        outcome => outcome,
     }
 }
 

@@ -8,14 +8,14 @@ use trefoil_domain::outcome::Outcome;
 use trefoil_domain::ports::Store;
 
 /// A workspace with one human, known under `u1` and an address, and nothing in it yet.
-struct Quiet {
-    world: World,
-    config: Config,
-    routes: Routes,
+pub(crate) struct Quiet {
+    pub(crate) world: World,
+    pub(crate) config: Config,
+    pub(crate) routes: Routes,
 }
 
 impl Quiet {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let file = "version: 1\nroutes:\n  - name: campaigns\n    on: customerio.email.sent\n    do:\n      - intercom.track_event: { name: \"c${event.id}\", fallback: campaign_activity }\n";
         let (config, routes) = config::check("trefoil.yaml", file).expect("a file");
         // Of a seed without delays and with a queue that forgets nothing.
@@ -24,7 +24,7 @@ impl Quiet {
         Self { world, config, routes }
     }
 
-    fn with<T>(&self, test: impl FnOnce(&Bench<'_>, PersonId) -> T) -> T {
+    pub(crate) fn with<T>(&self, test: impl FnOnce(&Bench<'_>, PersonId) -> T) -> T {
         let intercom = Simulated::calm(&self.world);
         let names = EventNameBudget::new(&self.config);
         let bench = Bench { world: &self.world, intercom: &intercom, config: &self.config, routes: &self.routes, names };
@@ -40,12 +40,12 @@ impl Quiet {
 
 impl Bench<'_> {
     /// Works off what can be done within a day.
-    fn settle(&self) {
+    pub(crate) fn settle(&self) {
         self.run(1, 0, self.world.now().plus(Span::from_hours(24)), |_| {});
     }
 
     /// Does these now, and answers the outcome and the calls that it took.
-    fn does(&self, person: &PersonId, name: &str, at: Timestamp, verbs: Vec<IntercomVerb>) -> (Outcome, u64) {
+    pub(crate) fn does(&self, person: &PersonId, name: &str, at: Timestamp, verbs: Vec<IntercomVerb>) -> (Outcome, u64) {
         let before = self.intercom.calls.load(Ordering::Relaxed);
         self.ask(person.clone(), at, name, verbs);
         self.run(1, 0, self.world.now(), |_| {});
@@ -55,7 +55,7 @@ impl Bench<'_> {
         (outcome, self.intercom.calls.load(Ordering::Relaxed) - before)
     }
 
-    fn knows(&self, person: &PersonId) -> String {
+    pub(crate) fn knows(&self, person: &PersonId) -> String {
         let contact = self.intercom.add(ContactRole::User, Some("u1"), Some("one@example.com"), Life::Active);
         let ids = vec![id(IdKind::IntercomId, &contact), id(IdKind::UserId, "u1")];
         self.hear(ids, Source::Intercom, Kind::PersonUpdated(Profile::default()));
@@ -64,7 +64,7 @@ impl Bench<'_> {
         contact
     }
 
-    fn seconds(&self, name: &str) -> Vec<i64> {
+    pub(crate) fn seconds(&self, name: &str) -> Vec<i64> {
         let inside = self.intercom.inside.lock().expect("lock");
         inside.events.keys().filter(|(_, n, _)| n == name).map(|(.., at)| at - NOW.secs()).collect()
     }

@@ -103,7 +103,7 @@ fn it_does_so_where_the_webhook_is_faster_than_our_record() {
         let router =
             Router { store: world, queue: world, clock: world, jitter: world, config: story.bench.config, routes: story.bench.routes };
         world.settle(QueueName::Events, now_or_never(router.handle(batch)));
-        let held = world.receive(QueueName::Intercom, 10);
+        let held = world.receive(QueueName::IntercomState, 10);
         assert_eq!(held.len(), 1);
         story.webhook(TicketFact::Opened, Some(BODY));
         assert_eq!(story.status(), Some(Status::Gone));

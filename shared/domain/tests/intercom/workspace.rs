@@ -210,7 +210,7 @@ impl Simulated<'_> {
                 }
                 let id = inside.add(role, None, None, Life::Active, now);
                 Inside::give(inside.contacts.get_mut(&id).expect("made"), fields, now);
-                return Called::Done(Made { id: Some(id), role: Some(role), notes: Vec::new() });
+                return Called::Done(Made { id: Some(id), role: Some(role), ..Made::default() });
             }
             IntercomCall::AssignToAdmin { .. }
             | IntercomCall::AssignToTeam { .. }
@@ -257,12 +257,16 @@ impl Simulated<'_> {
                 known.role = becomes;
                 let given = ContactFields { user_id: fields.user_id.clone().filter(|_| becomes == ContactRole::User), ..fields.clone() };
                 Inside::give(known, &given, now);
-                return Called::Done(Made { id: Some(contact), role: Some(becomes), notes: Vec::new() });
+                return Called::Done(Made { id: Some(contact), role: Some(becomes), ..Made::default() });
             }
             IntercomCall::UnarchiveContact { .. } => inside.contacts.get_mut(&contact).expect("known").life = Life::Active,
             IntercomCall::ArchiveContact { .. } => inside.contacts.get_mut(&contact).expect("known").life = Life::Archived,
             IntercomCall::DeleteContact { .. } => inside.contacts.get_mut(&contact).expect("known").life = Life::Deleted,
             IntercomCall::MergeContacts { into, .. } => {
+                // The user may be too new.
+                if inside.contacts.get(into).is_some_and(|c| now.since(c.created_at) < self.too_new) {
+                    return Called::NoContact;
+                }
                 if known.role != ContactRole::Lead || inside.contacts.get(into).is_none_or(|c| c.role != ContactRole::User) {
                     return Called::Not(Outcome::rejected("invalid_merge", ""));
                 }
@@ -358,6 +362,10 @@ impl Intercom for Simulated<'_> {
         // The answer may come after others have gone on.
         point().await;
         called
+    }
+
+    fn has_teammate(&self) -> bool {
+        true
     }
 
     fn pause(&self, _: Timestamp) -> Option<Span> {

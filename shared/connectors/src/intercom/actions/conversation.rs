@@ -1,7 +1,7 @@
 //! Conversations, and notes on them and on contacts.
 //! <https://developers.intercom.com/docs/references/rest-api/api.intercom.io/conversations>
 
-use crate::intercom::request::Request;
+use crate::intercom::request::{MOST_CONVERSATION_BYTES, Request};
 use serde_json::json;
 
 /// Who is assigned.
@@ -22,12 +22,12 @@ pub(super) fn assign(conversation: &str, to: Assignee<'_>, admin: &str) -> Reque
         Assignee::Team(id) => ("team", id),
     };
     let body = json!({"message_type": "assignment", "type": kind, "admin_id": admin, "assignee_id": assignee});
-    Request::post(&["conversations", conversation, "parts"], body)
+    Request { most_answer_bytes: Some(MOST_CONVERSATION_BYTES), ..Request::post(&["conversations", conversation, "parts"], body) }
 }
 
 pub(super) fn note(conversation: &str, body: &str, admin: &str) -> Request {
     let body = json!({"message_type": "note", "type": "admin", "admin_id": admin, "body": body});
-    Request::post(&["conversations", conversation, "reply"], body).once()
+    Request { most_answer_bytes: Some(MOST_CONVERSATION_BYTES), ..Request::post(&["conversations", conversation, "reply"], body).once() }
 }
 
 pub(super) fn note_on_contact(contact: &str, body: &str, admin: &str) -> Request {

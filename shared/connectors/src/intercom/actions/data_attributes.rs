@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use trefoil_domain::event::Attributes;
+use trefoil_domain::outcome::Outcome;
 use trefoil_domain::ports::Called;
 use trefoil_domain::time::{Span, Timestamp};
 
@@ -41,12 +42,11 @@ pub(super) fn list(model: Model) -> Request {
     Request { asks: false, query, most_answer_bytes: Some(MOST_LIST_BYTES), ..Request::get(&["data_attributes"]) }
 }
 
-/// Of the type of `value`, for good.
+/// Of the type of `value`, for good: so a number may have a fraction one day.
 pub(super) fn create(model: Model, name: &str, value: &Value) -> Request {
     let data_type = match value {
         Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "float",
-        Value::Number(_) => "integer",
+        Value::Number(_) => "float",
         Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => "string",
     };
     Request::post(&["data_attributes"], json!({"name": name, "model": model.as_str(), "data_type": data_type}))
@@ -151,7 +151,6 @@ impl Shaped {
     }
 
     fn left_out(&mut self, problem: &str, name: &str) {
-        tracing::warn!(attribute = name, problem, "a custom attribute was left out of a write at Intercom");
         self.notes.push(format!("{problem}: {name}"));
     }
 
@@ -228,20 +227,26 @@ impl IntercomClient {
             Ok(answer) => return Ok((answer, [notes, fitted.notes].concat())),
             Err(no) => no,
         };
-        let is_old = self.list_known(model).is_none_or(|known| known.is_old(now));
-        if !matches!(no.status, 400 | 422) || fitted.values.is_empty() || !is_old {
+        if !matches!(no.status, 400 | 422) || fitted.values.is_empty() {
             return Err(no);
         }
-        let known = match self.read_list(model, now).await {
-            Ok(known) => known,
-            // What was refused stays refused, unless asking again may help.
-            Err(why) if why.can_wait() => return Err(why),
-            Err(_) => return Err(no),
+        // Another write may have asked meanwhile.
+        let young = self.list_known(model).filter(|known| !known.is_old(now));
+        let just_read = young.is_none();
+        let known = match young {
+            Some(known) => known,
+            None => match self.read_list(model, now).await {
+                Ok(known) => known,
+                // What was refused stays refused, unless asking again may help.
+                Err(why) if why.can_wait() => return Err(why),
+                Err(_) => return Err(no),
+            },
         };
         let missing = fitted.values.keys().any(|name| !known.by_name.contains_key(name));
         let again = self.fit(known, model, shaped, now).await?;
         if again.values == fitted.values && !(missing && self.create_attributes) {
-            return Err(no);
+            // What Intercom has may have changed since it was asked; it is asked again when that may be.
+            return Err(if just_read { no } else { No::from(Called::Not(Outcome::retry(LIST_LASTS, "attributes_in_doubt"))) });
         }
         let (second, notes) = request(&again.values);
         let answer = self.write(&second, now).await?;

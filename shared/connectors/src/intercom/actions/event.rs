@@ -39,7 +39,9 @@ fn flat(metadata: &Attributes) -> (Map<String, Value>, Vec<String>) {
             left_out.insert(name);
             continue;
         }
-        let value = cut_text(&name, value, &mut notes);
+        // Half a link leads nowhere.
+        let is_link = value.as_str().is_some_and(|text| text.starts_with("https://") || text.starts_with("http://"));
+        let value = if is_link { value } else { cut_text(&name, value, &mut notes) };
         kept.insert(name, value);
     }
     if !left_out.is_empty() {

@@ -125,7 +125,7 @@ impl Refusal<'_> {
 
 /// `…already exists with id=5da6f18e3d7cf967e4582d05`, and whether it lies in the archive.
 fn existing(message: &str) -> Option<(String, bool)> {
-    let (before, id) = message.split_once("id=")?;
+    let (before, id) = message.rsplit_once("id=")?;
     let end = id.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(id.len());
     let id = id.get(..end).filter(|id| !id.is_empty())?;
     Some((id.to_owned(), before.to_lowercase().contains("archived")))
@@ -187,7 +187,14 @@ fn role(word: Option<&str>) -> Option<ContactRole> {
 fn made(answer: &Answer, notes: Vec<String>) -> Result<Made, Called> {
     let named: Named<'_> = read(answer).map_err(Called::Unknown)?;
     let id = named.id.get().ok_or_else(|| Called::Unknown(unreadable()))?;
-    Ok(Made { id: Some(id.to_owned()), role: role(named.role.get()), notes })
+    let left_out = notes.iter().filter_map(|note| left_out(note)).map(str::to_owned).collect();
+    Ok(Made { id: Some(id.to_owned()), role: role(named.role.get()), notes, left_out })
+}
+
+/// The field or attribute that a note is about, if it was not written at all.
+fn left_out(note: &str) -> Option<&str> {
+    let (problem, name) = note.split_once(": ")?;
+    matches!(problem, "attribute_unknown" | "attribute_type" | "attribute_name" | "time_unreadable" | "number_unreadable").then_some(name)
 }
 
 /// A yes is enough.
@@ -478,6 +485,10 @@ impl Intercom for IntercomClient {
 
     async fn contact(&self, contact: &str, now: Timestamp) -> Sought {
         self.seek_one(&contact::find(contact), now).await.map_or_else(Sought::Failed, Sought::Found)
+    }
+
+    fn has_teammate(&self) -> bool {
+        self.admin().is_ok()
     }
 
     async fn call(&self, call: &IntercomCall, now: Timestamp) -> Called {

@@ -1,7 +1,7 @@
 //! Tickets. <https://developers.intercom.com/docs/references/rest-api/api.intercom.io/tickets>
 
 use super::values::{flat_text, whole_number};
-use crate::intercom::request::Request;
+use crate::intercom::request::{MOST_CONVERSATION_BYTES, Request};
 use serde_json::{Map, Value, json};
 use trefoil_domain::event::Attributes;
 
@@ -23,5 +23,6 @@ pub(super) fn create(contact: &str, ticket_type: &str, title: &str, description:
 
 /// To a teammate or a team.
 pub(super) fn assign(ticket: &str, assignee: &str, admin: &str) -> Request {
-    Request::put(&["tickets", ticket], json!({"admin_id": whole_number(admin), "assignee_id": assignee}))
+    let body = json!({"admin_id": whole_number(admin), "assignee_id": assignee});
+    Request { most_answer_bytes: Some(MOST_CONVERSATION_BYTES), ..Request::put(&["tickets", ticket], body) }
 }

@@ -11,6 +11,7 @@ use crate::action::ContactRole;
 use crate::event::{IdKind, Identifier};
 use crate::job::Job;
 use crate::outcome::Outcome;
+use crate::person::Person;
 use crate::ports::{AliasKey, Called, Clock, ContactFields, Intercom, IntercomCall, Made, SeenContact, Sought, Store};
 use crate::steps::look_up::NOT_FOUND;
 use crate::steps::people::{email_of, is_theirs_alone};
@@ -25,7 +26,7 @@ const SEARCH_LAGS_FOR: Span = Span::from_mins(10);
 const ABSENT_FOR: Span = Span::from_hours(1);
 /// While somebody is new, their contact may be on its way.
 const NEW_FOR: Span = Span::from_mins(10);
-const LOOK_AGAIN: Span = Span::from_mins(1);
+const LOOK_AGAIN: Span = Span::from_mins(4);
 
 /// What looking for a contact gave.
 pub(super) enum Looked {
@@ -59,7 +60,8 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
         }
         let now = self.clock.now();
         let keys = self.keys(visit).await?;
-        let is_new = now.since(visit.person.created_at) < NEW_FOR || visit.mark.creating_since.is_some();
+        let is_being_made = visit.mark.creating_since.is_some_and(|since| now.since(since) < SEARCH_LAGS_FOR);
+        let is_new = now.since(visit.person.created_at) < NEW_FOR || is_being_made;
         let trusted_for = if is_new { LOOK_AGAIN } else { ABSENT_FOR };
         let looked_before = visit.mark.looked_for.as_ref() == Some(&keys.hash()) && now.since(visit.mark.profile_seen_at) < trusted_for;
         if !looked_before {
@@ -77,7 +79,7 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
     /// As far as it is known without asking.
     pub(super) fn known(&self, visit: &mut Visit<'_>) -> Option<Contact> {
         if visit.contact.is_none() {
-            let is_gone = |id: &String| visit.person.gone.get(id).is_some_and(|gone| gone.gone);
+            let is_gone = |id: &String| visit.person.gone.get(id).is_some_and(|gone| gone.gone) || is_disclaimed(visit.person, id);
             let remembered = visit.mark.promoting.as_ref().or(visit.mark.profile.as_ref()).cloned();
             let id = remembered.filter(|id| !is_gone(id)).or_else(|| {
                 let mut theirs = contacts_of(visit).into_iter();
@@ -121,9 +123,18 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
             let (anothers, theirs): (Vec<_>, Vec<_>) =
                 found(self.intercom.with_email(email, now).await)?.into_iter().partition(|seen| is_anothers(seen));
             let (mut users, mut leads): (Vec<_>, Vec<_>) = theirs.into_iter().partition(|seen| seen.role == ContactRole::User);
+            let one = match (users.len(), leads.len()) {
+                (1, _) => Some(users.remove(0)),
+                (0, 1) => Some(leads.remove(0)),
+                (_, _) => None,
+            };
             match (users.len(), leads.len()) {
-                (1, _) => return Ok(Looked::Found(self.take(visit, users.remove(0), job, now))),
-                (0, 1) => return Ok(Looked::Found(self.take(visit, leads.remove(0), job, now))),
+                _ if let Some(seen) = one => {
+                    if self.is_nobody_elses(visit, &seen).await? {
+                        return Ok(Looked::Found(self.take(visit, seen, job, now)));
+                    }
+                    unclear = Some("contact_of_another_user");
+                }
                 (0, 0) if anothers.is_empty() => {}
                 (0, 0) => unclear = Some("contact_of_another_user"),
                 (_, _) => unclear = Some("ambiguous_contact"),
@@ -140,6 +151,18 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
         Ok(unclear.map_or(Looked::Absent, Looked::Unclear))
     }
 
+    /// An address finds a contact that may be known as somebody else's, by its own id or by its user id.
+    async fn is_nobody_elses(&self, visit: &Visit<'_>, seen: &SeenContact) -> Result<bool, Halt> {
+        if is_disclaimed(visit.person, &seen.id) {
+            return Ok(false);
+        }
+        let user_id = seen.user_id.as_ref().and_then(|id| Identifier::new(IdKind::UserId, id));
+        let ids = Identifier::new(IdKind::IntercomId, &seen.id).into_iter().chain(user_id);
+        let keys: Vec<AliasKey> = ids.map(|id| AliasKey::of_identifier(&visit.person.workspace, &id)).collect();
+        let found = self.store.find(&keys, &[]).await?;
+        Ok(found.aliases.values().all(|alias| alias.claimants.is_empty() || is_theirs_alone(visit.person, Some(alias))))
+    }
+
     fn take(&self, visit: &mut Visit<'_>, seen: SeenContact, job: &Job, now: Timestamp) -> Contact {
         let contact = Contact { id: seen.id, role: Some(seen.role) };
         visit.mark.dead.remove(&contact.id);
@@ -148,17 +171,23 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
         contact
     }
 
-    /// The person's contact; where there is none it is made with these fields. `true`: it was made just now, with all of them.
-    pub(super) async fn contact_or_new(&self, visit: &mut Visit<'_>, job: &Job, fields: &ContactFields) -> Result<(Contact, bool), Halt> {
+    /// The person's contact; where there is none it is made with these fields. `Some`: it was made just now, with all of
+    /// them but these.
+    pub(super) async fn contact_or_new(
+        &self,
+        visit: &mut Visit<'_>,
+        job: &Job,
+        fields: &ContactFields,
+    ) -> Result<(Contact, Option<Vec<String>>), Halt> {
         if let Some(contact) = self.known(visit) {
-            return Ok((contact, false));
+            return Ok((contact, None));
         }
         let keys = self.keys(visit).await?;
         if keys.is_empty() {
             return Err(Halt::Ends(Outcome::skipped("no_identity")));
         }
         match self.look(visit, job, &keys).await? {
-            Looked::Found(contact) => return Ok((contact, false)),
+            Looked::Found(contact) => return Ok((contact, None)),
             // A user of ours may share an address with leads that nobody can tell apart.
             Looked::Unclear("ambiguous_contact") if keys.user_id.is_some() => {}
             Looked::Unclear(reason) => return Err(Halt::Ends(Outcome::blocked(reason))),
@@ -175,7 +204,12 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
         self.create(visit, job, fields).await
     }
 
-    pub(super) async fn create(&self, visit: &mut Visit<'_>, job: &Job, fields: &ContactFields) -> Result<(Contact, bool), Halt> {
+    pub(super) async fn create(
+        &self,
+        visit: &mut Visit<'_>,
+        job: &Job,
+        fields: &ContactFields,
+    ) -> Result<(Contact, Option<Vec<String>>), Halt> {
         if self.is_busy(visit) {
             return Err(Halt::busy());
         }
@@ -186,19 +220,19 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
         let called = self.intercom.call(&IntercomCall::CreateContact(fields.clone()), self.clock.now()).await;
         let now = self.clock.now();
         match called {
-            Called::Done(Made { id: Some(id), role, notes }) => {
+            Called::Done(Made { id: Some(id), role, notes, left_out }) => {
                 visit.notes.extend(notes);
                 visit.mark.creating_since = None;
                 let contact = Contact { id, role: role.or(fields.role) };
                 visit.is(contact.clone(), job, now);
-                Ok((contact, true))
+                Ok((contact, Some(left_out)))
             }
             Called::Exists { contact, archived } => {
                 let contact = self.existing(visit, contact, archived, fields).await?;
                 visit.mark.creating_since = None;
                 visit.mark.dead.remove(&contact.id);
                 visit.is(contact.clone(), job, now);
-                Ok((contact, false))
+                Ok((contact, None))
             }
             Called::Not(outcome) => {
                 visit.mark.creating_since = None;
@@ -214,7 +248,10 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
 
     /// Intercom says that there is one: not to be given to this person before it is known whose it is.
     async fn existing(&self, visit: &mut Visit<'_>, id: String, archived: bool, fields: &ContactFields) -> Result<Contact, Halt> {
-        if archived {
+        let read = found(self.intercom.contact(&id, self.clock.now()).await)?.into_iter().next();
+        // What lies in the archive may have to be taken out to be read.
+        let taken_out = archived && read.is_none();
+        if taken_out {
             match self.intercom.call(&IntercomCall::UnarchiveContact { contact: id.clone() }, self.clock.now()).await {
                 Called::Done(_) => visit.notes.push("unarchived".to_owned()),
                 Called::Not(outcome) | Called::Unknown(outcome) => return Err(Halt::Ends(outcome)),
@@ -223,11 +260,24 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
                 }
             }
         }
-        let seen = found(self.intercom.contact(&id, self.clock.now()).await)?.into_iter().next();
+        let seen = match read {
+            Some(seen) => Some(seen),
+            None => found(self.intercom.contact(&id, self.clock.now()).await)?.into_iter().next(),
+        };
         let Some(seen) = seen else { return Err(Halt::Ends(Outcome::retry(LOOK_AGAIN, NOT_FOUND))) };
-        if seen.user_id.is_some() && fields.user_id.is_some() && seen.user_id != fields.user_id {
+        let is_anothers = seen.user_id.is_some() && fields.user_id.is_some() && seen.user_id != fields.user_id;
+        if is_anothers || !self.is_nobody_elses(visit, &seen).await? {
             visit.mark.creating_since = None;
+            if taken_out {
+                let _back = self.intercom.call(&IntercomCall::ArchiveContact { contact: id }, self.clock.now()).await;
+            }
             return Err(Halt::Ends(Outcome::blocked("contact_of_another_user")));
+        }
+        if archived && !taken_out {
+            match self.intercom.call(&IntercomCall::UnarchiveContact { contact: seen.id.clone() }, self.clock.now()).await {
+                Called::Not(outcome) | Called::Unknown(outcome) => return Err(Halt::Ends(outcome)),
+                Called::Done(_) | Called::NoContact | Called::MergedInto(_) | Called::Exists { .. } | Called::TooManyNames => {}
+            }
         }
         Ok(Contact { id: seen.id, role: Some(seen.role) })
     }
@@ -289,10 +339,20 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
     }
 }
 
+/// Reasons why it is not known which contact is theirs.
+pub(super) const UNCLEAR: [&str; 2] = ["ambiguous_contact", "contact_of_another_user"];
+
+/// A human has said that it is somebody else's.
+fn is_disclaimed(person: &Person, contact: &str) -> bool {
+    person.disclaimed.contains(&Identifier { kind: IdKind::IntercomId, value: contact.to_owned() })
+}
+
 /// Contacts of the person that are still there, as far as is known.
 pub(super) fn contacts_of(visit: &Visit<'_>) -> BTreeSet<String> {
     let ids = visit.person.ids.get(&IdKind::IntercomId).into_iter().flat_map(|ids| ids.keys());
-    let is_there = |id: &&String| !visit.mark.dead.contains(*id) && !visit.person.gone.get(*id).is_some_and(|gone| gone.gone);
+    let is_there = |id: &&String| {
+        !visit.mark.dead.contains(*id) && !is_disclaimed(visit.person, id) && !visit.person.gone.get(*id).is_some_and(|gone| gone.gone)
+    };
     ids.filter(is_there).cloned().collect()
 }
 

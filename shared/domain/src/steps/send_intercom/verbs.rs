@@ -13,7 +13,7 @@ use crate::event::{Channel, IdKind, Identifier, Kind};
 use crate::job::Job;
 use crate::ledger::{Entry, Ledger};
 use crate::outcome::Outcome;
-use crate::ports::{Called, Clock, ContactFields, EventNames, Intercom, IntercomCall, Made, Store, TakenSecond};
+use crate::ports::{Called, Clock, ContactFields, EventNames, Intercom, IntercomCall, Made, Store, TakenRun, TakenSecond};
 use crate::steps::people::email_of;
 use crate::tickets::{Status, TicketFact, TicketId, TicketReport};
 use crate::time::{Span, Timestamp};
@@ -21,6 +21,11 @@ use serde_json::Value;
 
 /// Seconds remembered of one person: more events than that never wait for each other's redelivery.
 const SECONDS_KEPT: usize = 64;
+/// Runs of seconds remembered beyond those.
+const RUNS_KEPT: usize = 16;
+const AGAIN_SOON: Span = Span::from_secs(30);
+/// Fields that say what the person is, rather than what an event said.
+const IS_NOW: [&str; 4] = ["role", "user_id", "email", "unsubscribed"];
 /// What reaches out to people is worth nothing when it comes late.
 const REACHES_OUT_FOR: Span = Span::from_hours(72);
 
@@ -60,6 +65,22 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
         Ok(((name.clone(), at), new))
     }
 
+    /// Whoever is out of e-mail is so at Intercom too, as soon as there is a contact, whenever they said so.
+    pub(super) async fn keep_out(&self, visit: &mut Visit<'_>, job: &Job) -> Result<(), Halt> {
+        if visit.contact.is_none() {
+            return Ok(());
+        }
+        let (out, now) = (Value::Bool(true), self.clock.now());
+        if !visit.person.consent.is_out_of(Channel::Email) {
+            visit.mark.given.remove("unsubscribed");
+        } else if visit.is_news("unsubscribed", &out, now) {
+            let call = |c: &Contact| IntercomCall::SetSubscription { contact: c.id.clone(), topic: None, subscribed: false };
+            self.done_on_contact(visit, job, call).await?;
+            visit.gave("unsubscribed", &out, now);
+        }
+        Ok(())
+    }
+
     pub(super) async fn action(&self, visit: &mut Visit<'_>, job: &Job, action: &IntercomAction) -> Result<(), Halt> {
         match &action.what {
             IntercomVerb::UpsertContact(upsert) => self.upsert(visit, job, action.occurred_at, upsert).await,
@@ -71,12 +92,17 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             }
             IntercomVerb::TrackEvent(event) => self.track(visit, job, action, event).await,
             IntercomVerb::SetSubscription { topic, subscribed } => {
-                if *subscribed && visit.person.consent.is_out_of(Channel::Email) {
+                // Which of the tools' topics are the same is not known here: one opt-out is enough.
+                if *subscribed && visit.person.consent.wishes().any(|(_, wish)| wish.is_out()) {
                     return Err(Halt::Ends(Outcome::skipped("opted_out")));
                 }
                 let call =
                     |c: &Contact| IntercomCall::SetSubscription { contact: c.id.clone(), topic: topic.clone(), subscribed: *subscribed };
-                self.done_on_contact(visit, job, call).await.map(drop)
+                self.done_on_contact(visit, job, call).await?;
+                if topic.is_none() && !subscribed {
+                    visit.gave("unsubscribed", &Value::Bool(true), self.clock.now());
+                }
+                Ok(())
             }
             IntercomVerb::OpenConversation(open) => self.open(visit, job, action, open).await,
             IntercomVerb::SendMessage(message) => self.message(visit, job, action, message).await,
@@ -98,17 +124,24 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
     async fn upsert(&self, visit: &mut Visit<'_>, job: &Job, at: Timestamp, upsert: &UpsertContact) -> Result<(), Halt> {
         let whole = self.fields(visit, upsert).await?;
         let (_, made) =
-            if upsert.create { self.contact_or_new(visit, job, &whole).await? } else { (self.contact(visit, job).await?, false) };
-        if made {
+            if upsert.create { self.contact_or_new(visit, job, &whole).await? } else { (self.contact(visit, job).await?, None) };
+        if let Some(left_out) = made {
             values(&whole).iter().for_each(|(field, value)| visit.gave(field, value, at));
+            visit.not_taken(&left_out);
             return Ok(());
         }
         if !whole.unsubscribed {
             visit.mark.given.remove("unsubscribed");
         }
         let mut news = whole.clone();
-        let mut given = values(&whole);
+        // Whoever is a user is none the less one for what we know of them.
+        if upsert.role.is_none() && whole.user_id.is_none() {
+            news.role = None;
+        }
+        let mut given = values(&news);
         given.retain(|(field, value)| {
+            // What a person is now does not depend on which event asks.
+            let at = if IS_NOW.contains(&field.as_str()) { self.clock.now() } else { at };
             let is_news = visit.is_news(field, value, at);
             if !is_news {
                 leave_out(&mut news, field);
@@ -123,28 +156,53 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
         let called = match self.on_contact(visit, job, update).await {
             // It has gone while we knew it.
             Err(_) if upsert.create && visit.contact.is_none() && visit.mark.profile.is_none() => {
-                if let (_, true) = self.contact_or_new(visit, job, &whole).await? {
+                if let (_, Some(left_out)) = self.contact_or_new(visit, job, &whole).await? {
                     values(&whole).iter().for_each(|(field, value)| visit.gave(field, value, at));
+                    visit.not_taken(&left_out);
                     return Ok(());
                 }
                 self.on_contact(visit, job, update).await?
             }
             called => called?,
         };
+        let mut left_out = Vec::new();
         match called {
             Called::Done(Made { role: Some(ContactRole::Lead), .. }) if whole.role == Some(ContactRole::User) => {
                 self.promote(visit, job, &whole).await?;
             }
-            // A lead, and the user that it ought to be is there already.
-            Called::Exists { .. } if whole.user_id.is_some() => self.promote(visit, job, &whole).await?,
-            Called::Done(made) => visit.notes.extend(made.notes),
-            Called::Exists { .. } => return Err(Halt::Ends(Outcome::blocked("taken_by_another_contact"))),
+            // Another contact has the id or the address: the user that this lead ought to be, or somebody else.
+            Called::Exists { .. } => {
+                let lead = whole.user_id.is_some() && self.is_lead(visit).await?;
+                if lead {
+                    self.promote(visit, job, &whole).await?;
+                } else if news.email.take().is_some() {
+                    given.retain(|(field, _)| field != "email");
+                    let update = |c: &Contact| IntercomCall::UpdateContact { contact: c.id.clone(), fields: news.clone() };
+                    let made = self.done_on_contact(visit, job, update).await?;
+                    visit.notes.push("address_of_another_contact".to_owned());
+                    left_out = made.left_out;
+                } else {
+                    return Err(Halt::Ends(Outcome::blocked("taken_by_another_contact")));
+                }
+            }
+            Called::Done(made) => {
+                visit.notes.extend(made.notes);
+                left_out = made.left_out;
+            }
             Called::Not(_) | Called::Unknown(_) | Called::NoContact | Called::MergedInto(_) | Called::TooManyNames => {
                 return Err(Halt::Ends(Outcome::rejected("unexpected_answer", "")));
             }
         }
-        given.iter().for_each(|(field, value)| visit.gave(field, value, at));
+        let now = self.clock.now();
+        given.iter().for_each(|(field, value)| visit.gave(field, value, if IS_NOW.contains(&field.as_str()) { now } else { at }));
+        visit.not_taken(&left_out);
         Ok(())
+    }
+
+    async fn is_lead(&self, visit: &Visit<'_>) -> Result<bool, Halt> {
+        let Some(contact) = &visit.contact else { return Ok(false) };
+        let seen = found(self.intercom.contact(&contact.id, self.clock.now()).await)?;
+        Ok(seen.iter().any(|seen| seen.id == contact.id && seen.role == ContactRole::Lead))
     }
 
     /// Intercom has left a lead a lead: a user is made, and the lead goes up in it. Until it has, the lead stays the contact, so
@@ -162,8 +220,8 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             Ok((user, _)) => {
                 let merge = IntercomCall::MergeContacts { from: lead.id.clone(), into: user.id };
                 match self.intercom.call(&merge, self.clock.now()).await {
-                    // What is not there any more has been merged already.
-                    Called::Done(_) | Called::NoContact | Called::MergedInto(_) => Ok(()),
+                    Called::Done(_) => Ok(()),
+                    Called::NoContact | Called::MergedInto(_) => self.is_merged(&lead.id).await,
                     Called::Not(outcome) | Called::Unknown(outcome) => Err(Halt::Ends(outcome)),
                     Called::Exists { .. } | Called::TooManyNames => Err(Halt::Ends(Outcome::rejected("unexpected_answer", ""))),
                 }
@@ -186,6 +244,12 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
                 Err(halt)
             }
         }
+    }
+
+    /// Either of the two was not found: it may be merged already, or the other one too new.
+    async fn is_merged(&self, lead: &str) -> Result<(), Halt> {
+        let seen = found(self.intercom.contact(lead, self.clock.now()).await)?;
+        if seen.iter().any(|seen| seen.id == lead) { Err(Halt::Ends(Outcome::retry(AGAIN_SOON, "too_new_to_merge"))) } else { Ok(()) }
     }
 
     async fn fields(&self, visit: &Visit<'_>, upsert: &UpsertContact) -> Result<ContactFields, Halt> {
@@ -243,8 +307,13 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
         }
         leads.remove(&user.id);
         for from in leads {
+            let seen = found(self.intercom.contact(&from, now).await)?;
+            if !seen.iter().any(|seen| seen.id == from && seen.role == ContactRole::Lead) {
+                continue;
+            }
             match self.intercom.call(&IntercomCall::MergeContacts { from: from.clone(), into: user.id.clone() }, now).await {
-                Called::Done(_) | Called::NoContact | Called::MergedInto(_) => {}
+                Called::Done(_) => {}
+                Called::NoContact | Called::MergedInto(_) => self.is_merged(&from).await?,
                 Called::Not(outcome) | Called::Unknown(outcome) => return Err(Halt::Ends(outcome)),
                 Called::Exists { .. } | Called::TooManyNames => return Err(Halt::Ends(Outcome::rejected("unexpected_answer", ""))),
             }
@@ -302,16 +371,21 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
     async fn company(&self, visit: &mut Visit<'_>, job: &Job, at: Timestamp, company: &UpsertCompany) -> Result<(), Halt> {
         let value = serde_json::to_value(company).unwrap_or_default();
         let (field, attached) = (format!("company:{}", short(&company.company_id)), format!("attached:{}", short(&company.company_id)));
+        let mut joins_later = None;
         let contact = match self.contact(visit, job).await {
             Ok(contact) => Some(contact),
             // A company may well be there before its people.
-            Err(Halt::Ends(Outcome::Skipped { reason } | Outcome::RetryAfter { reason, .. })) if reason.code == "no_contact" => None,
+            Err(Halt::Ends(outcome)) if outcome.reason().is_some_and(|reason| reason.code == "no_contact") => {
+                joins_later = Some(outcome).filter(|outcome| matches!(outcome, Outcome::RetryAfter { .. }));
+                None
+            }
             Err(halt) => return Err(halt),
         };
+        let later = || joins_later.clone().map_or(Ok(()), |outcome| Err(Halt::Ends(outcome)));
         let news = contact.as_ref().map(|contact| Value::from(contact.id.as_str()));
         let to_attach = news.as_ref().is_some_and(|id| visit.is_news(&attached, id, at));
         if !to_attach && !visit.is_news(&field, &value, at) {
-            return Ok(());
+            return later();
         }
         self.claim(visit).await?;
         let made = match self.intercom.call(&IntercomCall::UpsertCompany(company.clone()), self.clock.now()).await {
@@ -327,21 +401,27 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             self.done_on_contact(visit, job, |c| IntercomCall::AttachCompany { contact: c.id.clone(), company: id.clone() }).await?;
             visit.gave(&attached, &contact, at);
         }
-        Ok(())
+        later()
     }
 
     // ---------------------------------------------------------------------------------------------- what people see
 
     async fn open(&self, visit: &mut Visit<'_>, job: &Job, action: &IntercomAction, open: &OpenConversation) -> Result<(), Halt> {
         let mut entry = self.reach_out(job, action).await?;
+        let needs_teammate = open.assign_to_admin.is_some() || open.assign_to_team.is_some() || open.note.is_some() || open.tag.is_some();
+        if needs_teammate && !self.intercom.has_teammate() {
+            return Err(no_teammate());
+        }
         let call = |c: &Contact| IntercomCall::OpenConversation { contact: c.id.clone(), role: c.role, body: open.body.clone() };
         let Some(conversation) = self.once(visit, job, &mut entry, "open", call).await? else {
             visit.notes.push("conversation_unknown".to_owned());
             return Ok(());
         };
         self.ours(visit, job, &conversation);
+        // A team that is gone takes neither the note nor the tag with it.
+        let mut assigned = Ok(());
         if let Some(call) = assign(&conversation, open.assign_to_admin.as_ref(), open.assign_to_team.as_ref()) {
-            self.follow_up(visit, &mut entry, "assign", true, call).await?;
+            assigned = self.follow_up(visit, &mut entry, "assign", true, call).await;
         }
         if let Some(body) = &open.note {
             let call = IntercomCall::NoteOnConversation { conversation: conversation.clone(), body: body.clone() };
@@ -351,7 +431,7 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             let call = IntercomCall::TagConversation { conversation, tag: tag.clone() };
             self.follow_up(visit, &mut entry, "tag", true, call).await?;
         }
-        Ok(())
+        assigned
     }
 
     async fn message(&self, visit: &mut Visit<'_>, job: &Job, action: &IntercomAction, message: &SendMessage) -> Result<(), Halt> {
@@ -400,6 +480,10 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
 
     async fn ticket(&self, visit: &mut Visit<'_>, job: &Job, action: &IntercomAction, ticket: &CreateTicket) -> Result<(), Halt> {
         let mut entry = self.entry(job, action).await?;
+        let needs_teammate = ticket.assign_to_admin.is_some() || ticket.assign_to_team.is_some();
+        if needs_teammate && !self.intercom.has_teammate() {
+            return Err(no_teammate());
+        }
         let call = |c: &Contact| IntercomCall::CreateTicket {
             contact: c.id.clone(),
             ticket_type: ticket.ticket_type.clone(),
@@ -439,6 +523,11 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
     }
 }
 
+/// Said before anything is begun that could not be finished.
+fn no_teammate() -> Halt {
+    Halt::Ends(Outcome::rejected("no_admin_id", "set TREFOIL_INTERCOM_ADMIN_ID to the id of the teammate in whose name Trefoil writes"))
+}
+
 /// The second that the action's event takes under this name, and whether it was taken just now.
 fn take_second(visit: &mut Visit<'_>, action: &IntercomAction, name: &str) -> (i64, bool) {
     let name = short(name);
@@ -447,14 +536,33 @@ fn take_second(visit: &mut Visit<'_>, action: &IntercomAction, name: &str) -> (i
         return (taken.at, false);
     }
     let mut at = action.occurred_at.secs();
-    while seconds.iter().any(|taken| taken.name == name && taken.at == at) {
-        at += 1;
+    loop {
+        let run = visit.mark.runs.iter().find(|run| run.name == name && (run.from..=run.to).contains(&at));
+        match run {
+            Some(run) => at = run.to + 1,
+            None if seconds.iter().any(|taken| taken.name == name && taken.at == at) => at += 1,
+            None => break,
+        }
     }
     seconds.push(TakenSecond { name, at, action: action.id.clone() });
     if seconds.len() > SECONDS_KEPT {
-        seconds.remove(0);
+        let oldest = seconds.remove(0);
+        remember_taken(&mut visit.mark.runs, oldest);
     }
     (at, true)
+}
+
+/// Whose it was is forgotten; that it is taken is not, as long as others around it are.
+fn remember_taken(runs: &mut Vec<TakenRun>, TakenSecond { name, at, .. }: TakenSecond) {
+    match runs.iter_mut().find(|run| run.name == name && (run.from - 1..=run.to + 1).contains(&at)) {
+        Some(run) => (run.from, run.to) = (run.from.min(at), run.to.max(at)),
+        None => runs.push(TakenRun { name, from: at, to: at }),
+    }
+    if runs.len() > RUNS_KEPT {
+        // Those of one second alone are the least likely to be met again.
+        let shortest = (0..runs.len()).min_by_key(|index| runs.get(*index).map(|run| run.to - run.from));
+        shortest.map(|index| runs.remove(index));
+    }
 }
 
 fn assign(conversation: &str, admin: Option<&String>, team: Option<&String>) -> Option<IntercomCall> {

@@ -12,6 +12,8 @@ use crate::time::{Span, Timestamp};
 
 /// Longer than all calls of a visit take; whoever ends in between keeps others away no longer than that.
 const BUSY_FOR: Span = Span::from_mins(1);
+/// What Intercom did not take, since nobody has made the attribute yet, is offered again with a fact this much later.
+const TRIED_AGAIN_AFTER: Span = Span::from_hours(24);
 /// Somebody else is writing to the same contact.
 const OVERLAP_AGAIN: Span = Span::from_secs(2);
 
@@ -70,12 +72,18 @@ impl<'v> Visit<'v> {
         if mark.generation != person.generation() {
             // The contact may be another's by now. Which contacts are theirs the person knows.
             adopted = Mark { version: mark.version, generation: person.generation(), ..Mark::default() };
-            for old in absorbed.chain([mark]) {
+            for old in std::iter::once(mark).chain(absorbed) {
                 adopted.busy_until = adopted.busy_until.max(old.busy_until);
                 adopted.creating_since = adopted.creating_since.max(old.creating_since);
                 adopted.promoting = adopted.promoting.or_else(|| old.promoting.clone());
                 adopted.dead.extend(old.dead.iter().cloned());
-                adopted.seconds.extend(old.seconds.iter().cloned());
+                for taken in &old.seconds {
+                    // Of two in one place the second has yet to be sent, or is sent again a second later.
+                    if !adopted.seconds.iter().any(|other| other.name == taken.name && other.at == taken.at) {
+                        adopted.seconds.push(taken.clone());
+                    }
+                }
+                adopted.runs.extend(old.runs.iter().cloned());
                 for (field, given) in &old.given {
                     let known = adopted.given.entry(field.clone()).or_insert_with(|| given.clone());
                     known.at = given.at.max(known.at);
@@ -143,12 +151,34 @@ impl<'v> Visit<'v> {
     }
 
     /// Whether the contact is to be given this value: it is another one than last, and no older fact.
-    pub(super) fn is_news(&self, field: &str, value: &serde_json::Value, at: Timestamp) -> bool {
-        self.mark.given.get(field).is_none_or(|given| given.at <= at && given.hash != hash(value))
+    pub(super) fn is_news(&mut self, field: &str, value: &serde_json::Value, at: Timestamp) -> bool {
+        let is_news = |given: &Given| given.hash != hash(value) || (given.refused && at.since(given.at) >= TRIED_AGAIN_AFTER);
+        match self.mark.given.get_mut(field) {
+            None => true,
+            Some(given) if given.at > at => false,
+            Some(given) if is_news(given) => true,
+            // The same, said again later.
+            Some(given) if !given.refused => {
+                given.at = at;
+                false
+            }
+            Some(_) => false,
+        }
+    }
+
+    /// Of what was given just now, Intercom has left these fields and attributes out.
+    pub(super) fn not_taken(&mut self, left_out: &[String]) {
+        for name in left_out {
+            for field in [name.clone(), format!("attribute:{name}")] {
+                if let Some(given) = self.mark.given.get_mut(&field) {
+                    given.refused = true;
+                }
+            }
+        }
     }
 
     pub(super) fn gave(&mut self, field: &str, value: &serde_json::Value, at: Timestamp) {
-        self.mark.given.insert(field.to_owned(), Given { hash: hash(value), at });
+        self.mark.given.insert(field.to_owned(), Given { hash: hash(value), at, refused: false });
     }
 }
 

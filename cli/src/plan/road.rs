@@ -81,7 +81,12 @@ impl Road {
         let hands = trefoil_standins::Clock::manual(clock.now().secs());
         let options = standin_customerio::Options { clock: hands.clone(), ..standin_customerio::Options::default() };
         let customerio_standin = standin_customerio::CustomerIo::start(options).await.map_err(|e| format!("no stand-in: {e}"))?;
-        let options = standin_intercom::Options { clock: hands, requests_per_window: u32::MAX, has_everything: true, ..standin_intercom::Options::default() };
+        let options = standin_intercom::Options {
+            clock: hands,
+            requests_per_window: u32::MAX,
+            has_everything: true,
+            ..standin_intercom::Options::default()
+        };
         let intercom_standin = standin_intercom::Intercom::start(options).await.map_err(|e| format!("no stand-in: {e}"))?;
 
         let (db, folder) = match state {

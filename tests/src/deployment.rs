@@ -97,6 +97,7 @@ impl Deployment {
             "IntercomRegion=eu".to_owned(),
             format!("IntercomAppId={}", intercom.options().app_id),
             format!("IntercomUrl={}", intercom.url()),
+            format!("IntercomAdminId={}", intercom.options().admins[0]),
             "CustomerioRegion=eu".to_owned(),
             format!("CustomerioUrl={}", customerio.track_url()),
             format!("CustomerioAppUrl={}", customerio.app_url()),

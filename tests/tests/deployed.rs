@@ -1,4 +1,4 @@
-//! The road of an event through the deployed product, from Intercom's webhook to Customer.io.
+//! The road of an event through the deployed product, from Intercom's webhook to Customer.io, and from Customer.io's to Intercom.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
@@ -311,6 +311,16 @@ fn customerio_signature(key: &str, sent_at: &str, body: &[u8]) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
+/// When Customer.io says that it sent.
+const SENT_AT: &str = "1768033000";
+
+/// A webhook of Customer.io's, which must be taken.
+async fn customerio_tells(deployment: &Deployment, body: &str) {
+    let signature = customerio_signature(CUSTOMERIO_ACTIONS_KEY, SENT_AT, body.as_bytes());
+    let headers = [("x-cio-timestamp", SENT_AT), ("x-cio-signature", signature.as_str())];
+    assert_eq!(deployment.post_to(Tool::Customerio, &headers, body.to_owned()).await, (200, String::new()));
+}
+
 /// Who has no address at Customer.io, and no user id in Intercom: only a third source can say that they are one.
 fn known_by_address_alone(deployment: &Deployment, name: &str) -> Person {
     let email = format!("{name}@example.com");
@@ -367,13 +377,44 @@ fn customerio_tells_which_profile_it_is() {
             "person": {"id": "", "email": person.email, "cio_id": cio_id}, "segment": {"id": 42, "name": "At risk"}
         });
         let body = body.to_string();
-        let sent_at = "1768033000";
-        let forged = customerio_signature("another-key-of-theirs", sent_at, body.as_bytes());
-        let headers = |signature| [("x-cio-timestamp", sent_at), ("x-cio-signature", signature)];
-        assert_eq!(deployment.post_to(Tool::Customerio, &headers(&forged), body.clone()).await, (401, String::new()));
-        let signature = customerio_signature(CUSTOMERIO_ACTIONS_KEY, sent_at, body.as_bytes());
-        assert_eq!(deployment.post_to(Tool::Customerio, &headers(&signature), body).await, (200, String::new()));
+        let forged = customerio_signature("another-key-of-theirs", SENT_AT, body.as_bytes());
+        let headers = [("x-cio-timestamp", SENT_AT), ("x-cio-signature", forged.as_str())];
+        assert_eq!(deployment.post_to(Tool::Customerio, &headers, body.clone()).await, (401, String::new()));
+        customerio_tells(deployment, &body).await;
         deployment.deliver(&person.opens(deployment, Priority::None).1).await;
         person.until_attribute(deployment, "has_open_ticket", "true").await;
+    });
+}
+
+#[test]
+fn what_customerio_tells_is_written_to_intercom_once() {
+    Deployment::test(async |deployment| {
+        let person = Person::known(deployment, "kurt");
+        let cio_id = deployment.customerio.profile(&person.id()).expect("a profile").cio_id;
+        let ids = json!({"id": person.user, "email": person.email, "cio_id": cio_id});
+        let churn_risk = json!({
+            "schema": "cio-sync/1", "type": "churn_risk", "event_id": "delivery-of-kurt", "occurred_at": 1_768_032_990, "person": ids,
+            "reason": "no login for 30 days"
+        });
+        let clicked = |event: &str, machine: bool| {
+            json!({
+                "event_id": event, "object_type": "email", "metric": "clicked", "timestamp": 1_768_032_990,
+                "data": {"identifiers": ids, "delivery_id": event, "campaign_id": 23, "href": "https://example.com/upgrade", "machine": machine}
+            })
+        };
+        // The last of them is behind the others, so that whatever comes of a scanner's click or of a repeat has come before it.
+        let told = [churn_risk.clone(), churn_risk, clicked("first", false), clicked("scanner", true), clicked("second", false)];
+        for body in &told {
+            customerio_tells(deployment, &body.to_string()).await;
+        }
+        let events = || deployment.intercom.events(&person.contact);
+        deployment.until("both clicks at Intercom", async || (events().len() >= 2).then_some(())).await;
+        let contact = deployment.intercom.contact(&person.contact).expect("a contact");
+        assert_eq!(contact.tags.iter().map(|tag| tag.name.as_str()).collect::<Vec<_>>(), ["churn-risk"], "{}", deployment.logs());
+        let notes: Vec<_> = contact.notes.iter().map(|note| note.body.as_str()).collect();
+        assert_eq!(notes, ["Customer.io sees a risk of churn: no login for 30 days"], "{}", deployment.logs());
+        let seen: Vec<_> = events().into_iter().map(|event| (event.name, event.metadata["delivery_id"].clone())).collect();
+        assert_eq!(seen, ["first", "second"].map(|delivery| ("campaign_23".to_owned(), json!(delivery))));
+        deployment.assert_nothing_was_given_up().await;
     });
 }

@@ -3,10 +3,14 @@
 
 #![expect(clippy::expect_used, reason = "a test says what it rests on, and fails where that is not so")]
 
+mod ada;
 mod bad_input;
 mod canary;
 mod conflicts;
+mod door;
 mod histories;
+mod intercom_out;
+mod intercom_seen;
 mod late_profile;
 mod outage;
 mod process;

@@ -16,7 +16,7 @@ use trefoil_platform::clock::SystemClock;
 use trefoil_platform::sqlite::{Db, SqliteQueue, SqliteStore};
 
 /// Runs `trefoil review` as an operator does, without a terminal: whether it succeeded, and all it said.
-fn review(data: &Path, arguments: &[&str]) -> (bool, String) {
+pub(crate) fn review(data: &Path, arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trefoil"));
     command.arg("review").args(arguments).arg("--data").arg(data).env_clear().current_dir(data).stdin(Stdio::null());
     let output = command.output().expect("the program runs");

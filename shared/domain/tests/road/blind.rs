@@ -12,7 +12,7 @@ use trefoil_domain::time::{Span, Timestamp};
 
 /// Takes whatever is written and says yes, as Customer.io does.
 #[derive(Default)]
-struct Blind {
+pub(crate) struct Blind {
     written: Mutex<Vec<CustomerioWrite>>,
 }
 

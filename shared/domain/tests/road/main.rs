@@ -3,6 +3,7 @@
 mod blind;
 mod counts;
 mod history;
+mod names;
 mod people;
 mod settled;
 mod sim;

@@ -361,7 +361,8 @@ fn actions(job: &Job) -> Vec<&'static str> {
                 CustomerioVerb::TrackEvent { .. } => "track_event",
             })
             .collect(),
-        Work::CustomerioLookUp(_) => vec![CAMPAIGN_NAME],
+        // Told by the address that is asked.
+        Work::CustomerioLookUp(_) => Vec::new(),
         Work::Intercom(actions) => actions.iter().map(|action| action.what.name()).collect(),
         Work::IntercomLookUp(question) => vec![look_up(question)],
     }

@@ -116,9 +116,8 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                 }
             }
         }
-        let (named, written) = futures::future::join(self.name(lane, questions), self.bring_up_to_date(lane, incoming)).await;
-        done.extend(named);
-        done.extend(written);
+        done.extend(self.bring_up_to_date(lane, incoming).await);
+        done.extend(self.name(lane, questions).await);
         done
     }
 

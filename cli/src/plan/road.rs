@@ -232,7 +232,7 @@ impl Road {
             together.sort_by_cached_key(|one| (one.path.clone(), one.query.clone()));
         }
         for recorded in asked {
-            let (action, base) = if is_search(&recorded) { ("find_profile", app) } else { (work.as_str(), track) };
+            let (action, base) = asked_of_app(&recorded).map_or((work.as_str(), track), |action| (action, app));
             line.requests.push(show(recorded, "customerio", action, base));
         }
         for recorded in self.intercom_standin.journal().requests() {
@@ -290,6 +290,7 @@ impl Item {
         let job = job(&delivery.body)?;
         let stage = match &job.work {
             Work::IntercomLookUp(question) => format!("{lane}#{}", look_up(question)),
+            Work::CustomerioLookUp(_) => format!("{lane}#{CAMPAIGN_NAME}"),
             Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::Intercom(_) => format!("{lane}#{}", job.person),
         };
         let routes = routes(&job);
@@ -336,6 +337,7 @@ fn never_received(lane: QueueName, message: &Message, line: &mut Line) {
                     Work::IntercomLookUp(LookUp::Conversation { .. })
                     | Work::CustomerioFacet { .. }
                     | Work::Customerio(_)
+                    | Work::CustomerioLookUp(_)
                     | Work::Intercom(_) => {
                         line.waits(&route, "behind_earlier_work", None);
                     }
@@ -359,6 +361,8 @@ fn actions(job: &Job) -> Vec<&'static str> {
                 CustomerioVerb::TrackEvent { .. } => "track_event",
             })
             .collect(),
+        // Told by the address that is asked.
+        Work::CustomerioLookUp(_) => Vec::new(),
         Work::Intercom(actions) => actions.iter().map(|action| action.what.name()).collect(),
         Work::IntercomLookUp(question) => vec![look_up(question)],
     }
@@ -370,9 +374,13 @@ fn routes(job: &Job) -> Vec<String> {
         Work::CustomerioFacet { .. } => vec!["support facet".to_owned()],
         Work::Customerio(actions) => actions.iter().map(|action| action.route.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
         Work::Intercom(actions) => actions.iter().map(|action| action.route.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
+        Work::CustomerioLookUp(_) => vec![CAMPAIGN_NAME.to_owned()],
         Work::IntercomLookUp(question) => vec![look_up(question).to_owned()],
     }
 }
+
+/// What a question about a campaign is called.
+const CAMPAIGN_NAME: &str = "campaign_name";
 
 fn look_up(question: &LookUp) -> &'static str {
     match question {
@@ -381,7 +389,8 @@ fn look_up(question: &LookUp) -> &'static str {
     }
 }
 
-/// The App API is only asked for profiles.
-fn is_search(recorded: &Recorded) -> bool {
-    recorded.path.starts_with("/v1/")
+/// The App API finds profiles, and names campaigns.
+fn asked_of_app(recorded: &Recorded) -> Option<&'static str> {
+    let path = recorded.path.strip_prefix("/v1/")?;
+    Some(if path.starts_with("customers") { "find_profile" } else { CAMPAIGN_NAME })
 }

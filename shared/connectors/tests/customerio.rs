@@ -8,7 +8,7 @@ use stand_in::{FixedClock, NOW, Reply, StandIn, hang, http, impatient_http, nobo
 use trefoil_connectors::customerio::{CustomerioClient, CustomerioSettings, Region};
 use trefoil_connectors::http::Http;
 use trefoil_domain::action::{CustomerioAction, CustomerioVerb};
-use trefoil_domain::event::{Attributes, IdKind};
+use trefoil_domain::event::{Attributes, IdKind, Parent, ParentKind};
 use trefoil_domain::id::ActionId;
 use trefoil_domain::outcome::Outcome;
 use trefoil_domain::ports::{Address, Customerio, CustomerioWrite, ProfileLookUp, ProfileRef};
@@ -387,4 +387,66 @@ fn settings_that_cannot_work_are_refused_without_showing_secrets() {
     assert!(error.contains("app_key") && !error.contains("secret"), "{error}");
     let shown = format!("{settings:?}");
     assert!(!shown.contains("secret\\n") && !shown.contains("secret\\u"), "{shown}");
+}
+
+fn parent(kind: ParentKind, id: &str) -> Parent {
+    Parent { kind, id: id.to_owned() }
+}
+
+#[tokio::test]
+async fn a_campaign_is_asked_for_its_name_where_its_kind_is_kept() {
+    for (kind, target, answer) in [
+        (ParentKind::Campaign, "/v1/campaigns/7", json!({"campaign": {"id": 7, "name": " Trial ends soon "}})),
+        (ParentKind::Broadcast, "/v1/broadcasts/7", json!({"broadcast": {"id": 7, "name": "Trial ends soon"}})),
+        (ParentKind::Newsletter, "/v1/newsletters/7", json!({"newsletter": {"id": 7, "name": "Trial ends soon"}})),
+        (ParentKind::Transactional, "/v1/transactional/7", json!({"message": {"id": 7, "name": "Trial ends soon"}})),
+    ] {
+        let (client, stand_in) = with([reply(200, answer)]).await;
+        assert_eq!(client.campaign_name(&parent(kind, "7")).await, Ok(Some("Trial ends soon".to_owned())));
+        let asked = stand_in.asked().remove(0);
+        assert_eq!((asked.method.as_str(), asked.target.as_str()), ("GET", target));
+        assert_eq!(asked.header("authorization"), "Bearer app-key");
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_name_and_what_cannot_be_asked() {
+    let long = json!({"campaign": {"name": "ä".repeat(300)}});
+    let (client, stand_in) =
+        with([reply(200, long), reply(200, json!({"campaign": {"name": ""}})), reply(404, "{}"), reply(400, "{}")]).await;
+    let ask = async || client.campaign_name(&parent(ParentKind::Campaign, "7/../8?")).await;
+    assert_eq!(ask().await, Ok(Some("ä".repeat(200))));
+    for _ in 0..3 {
+        assert_eq!(ask().await, Ok(None));
+    }
+    assert!(stand_in.asked().iter().all(|asked| asked.target == "/v1/campaigns/7%2F..%2F8%3F"), "{:?}", stand_in.asked());
+
+    let without = CustomerioSettings { app_key: None, ..settings("http://127.0.0.1:9") };
+    let client = CustomerioClient::new(&without, &http(), FixedClock).expect("settings");
+    assert_eq!(client.campaign_name(&parent(ParentKind::Campaign, "7")).await, Err(Outcome::skipped("no_app_api_key")));
+}
+
+#[tokio::test]
+async fn a_refused_question_keeps_no_profile_from_being_looked_for() {
+    let refusals = [401, 403, 404].into_iter().cycle().take(12).map(|status| reply(status, "{}"));
+    let (client, stand_in) = with(refusals.chain([reply(200, json!({"customers": []}))])).await;
+    for _ in 0..4 {
+        let answers = [
+            client.campaign_name(&parent(ParentKind::Campaign, "7")).await,
+            client.campaign_name(&parent(ParentKind::Campaign, "7")).await,
+            client.campaign_name(&parent(ParentKind::Campaign, "7")).await,
+        ];
+        let refused = || Err(Outcome::skipped("destination_refused_key"));
+        assert_eq!(answers, [refused(), refused(), Ok(None)]);
+    }
+    let people = [Address { ids: vec![(IdKind::UserId, "42".to_owned())] }];
+    assert_eq!(client.find_profiles(&people).await, [ProfileLookUp::Absent]);
+    assert_eq!((stand_in.asked().len(), stand_in.unused_replies()), (13, 0));
+}
+
+#[tokio::test]
+async fn a_name_waits_like_everything_else() {
+    let (client, _stand_in) = with([reply(429, ""), reply(200, "<html>"), reply(200, json!({"newsletter": {"name": "x"}}))]).await;
+    let ask = async || client.campaign_name(&parent(ParentKind::Campaign, "7")).await.expect_err("no name");
+    assert_eq!([code(&ask().await), code(&ask().await), code(&ask().await)], ["rate_limited", "unreadable_answer", "unreadable_answer"]);
 }

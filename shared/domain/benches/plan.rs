@@ -53,7 +53,7 @@ fn main() {
 fn decide(rules: &Rules, person: &mut Person, event: &Event) -> Plan {
     let folded = fold(person, event, None, &rules.config, NOW);
     move_facet(person, event, false, &rules.config, NOW);
-    plan(event, person, folded, &rules.config, &rules.routes, NOW)
+    plan(event, person, folded, None, &rules.config, &rules.routes, NOW)
 }
 
 fn measure(rules: &Rules, person: &Person, what: &str, event: &Event) {
@@ -64,8 +64,8 @@ fn measure(rules: &Rules, person: &Person, what: &str, event: &Event) {
     let mut after = person.clone();
     let folded = fold(&mut after, event, None, &rules.config, NOW);
     move_facet(&mut after, event, false, &rules.config, NOW);
-    let planned = per_run(|| plan(event, &after, folded, &rules.config, &rules.routes, NOW));
-    let Plan { jobs, .. } = plan(event, &after, folded, &rules.config, &rules.routes, NOW);
+    let planned = per_run(|| plan(event, &after, folded, None, &rules.config, &rules.routes, NOW));
+    let Plan { jobs, .. } = plan(event, &after, folded, None, &rules.config, &rules.routes, NOW);
     let micros = |took: Duration| took.as_secs_f64() * 1e6;
     println!("{what:<34}{:>7.2} µs, of which plan {:>7.2} µs, {} jobs", micros(whole), micros(planned), jobs.len());
 }

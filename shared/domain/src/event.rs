@@ -88,6 +88,8 @@ pub enum Kind {
     Due(WakeReason),
     /// A human has decided what the ids alone could not tell.
     Settled(Settlement),
+    /// What something is called that messages are part of: the answer to our question. Concerns no person.
+    CampaignNamed(Named),
 }
 
 impl Kind {
@@ -123,6 +125,7 @@ impl Kind {
             Self::Custom(_) => "custom",
             Self::Due(_) => "due",
             Self::Settled(_) => "settled",
+            Self::CampaignNamed(_) => "campaign_named",
         }
     }
 
@@ -150,7 +153,8 @@ impl Kind {
             | Self::ConsentChanged(_)
             | Self::TraitComputed { .. }
             | Self::Due(_)
-            | Self::Settled(_) => self.profile().map(|profile| &profile.attributes),
+            | Self::Settled(_)
+            | Self::CampaignNamed(_) => self.profile().map(|profile| &profile.attributes),
         }
     }
 
@@ -182,7 +186,8 @@ impl Kind {
             | Self::ChurnRisk(_)
             | Self::Custom(_)
             | Self::Due(_)
-            | Self::Settled(_) => None,
+            | Self::Settled(_)
+            | Self::CampaignNamed(_) => None,
         }
     }
 }
@@ -416,6 +421,14 @@ impl ParentKind {
             Self::Transactional => "transactional",
         }
     }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    pub campaign: Parent,
+    /// `None`: the source knows no such thing, or it has no name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// A set of people that a source keeps: a Customer.io segment, a Segment audience, a step of a Segment journey.

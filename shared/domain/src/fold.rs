@@ -100,7 +100,8 @@ pub fn fold(person: &mut Person, event: &Event, ticket_deleted_at: Option<Timest
         | Kind::ChurnRisk(_)
         | Kind::Custom(_)
         | Kind::Due(_)
-        | Kind::Settled(_) => Folded::Taken,
+        | Kind::Settled(_)
+        | Kind::CampaignNamed(_) => Folded::Taken,
     };
     prune(person, config, now);
     folded

@@ -357,7 +357,7 @@ pub fn claims_after(alias: &Alias, survivor: &PersonId, absorbed: &[PersonId], c
         }
         Claim::Withdrawn => {}
     }
-    Alias { claimants: claimants.into_iter().collect(), deleted_at: alias.deleted_at, version: alias.version }
+    Alias { claimants: claimants.into_iter().collect(), ..alias.clone() }
 }
 
 #[cfg(test)]

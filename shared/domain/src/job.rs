@@ -4,7 +4,7 @@
 //! old job never carries an old truth.
 
 use crate::action::{CustomerioAction, IntercomAction};
-use crate::event::{Event, Workspace};
+use crate::event::{Event, Parent, Workspace};
 use crate::id::{Digest, EventId, PersonId};
 use crate::ports::{Message, QueueName};
 use crate::tickets::TicketId;
@@ -29,6 +29,8 @@ pub enum Work {
     CustomerioFacet { version: u64 },
     /// Do these at Customer.io, in order.
     Customerio(Vec<CustomerioAction>),
+    /// Ask Customer.io what this is called; the answer comes back as an event.
+    CustomerioLookUp(Parent),
     /// Do these at Intercom, in order.
     Intercom(Vec<IntercomAction>),
     /// Ask Intercom.
@@ -49,7 +51,7 @@ impl Job {
     pub fn queue(&self) -> QueueName {
         match &self.work {
             Work::CustomerioFacet { .. } => QueueName::CustomerioState,
-            Work::Customerio(_) => QueueName::Customerio,
+            Work::Customerio(_) | Work::CustomerioLookUp(_) => QueueName::Customerio,
             // What somebody waits for, or has forbidden, does not queue behind a newsletter's events.
             Work::Intercom(actions) if actions.iter().any(|action| action.what.is_urgent()) => QueueName::IntercomState,
             Work::Intercom(_) => QueueName::Intercom,
@@ -57,7 +59,8 @@ impl Job {
         }
     }
 
-    /// The queue message that carries this job: grouped by person, deduplicated by what it asks.
+    /// The queue message that carries this job: grouped by person, deduplicated by what it asks. A question about a campaign is
+    /// a group of its own, so that no person's work waits behind it.
     ///
     /// # Errors
     /// The job cannot be written as JSON.
@@ -67,14 +70,21 @@ impl Job {
             // The version makes two moves of the facet two messages, and one move one message.
             Work::CustomerioFacet { version } => digest.with("facet").with(&version.to_string()).with(self.event.as_str()),
             Work::Customerio(actions) => actions.iter().fold(digest.with("actions"), |d, a| d.with(a.id.as_str())),
+            Work::CustomerioLookUp(Parent { kind, id }) => digest.with("campaign").with(kind.as_str()).with(id).with(self.event.as_str()),
             Work::Intercom(actions) => actions.iter().fold(digest.with("intercom"), |d, a| d.with(a.id.as_str())),
             Work::IntercomLookUp(LookUp::Contact { contact }) => digest.with("contact").with(contact),
             Work::IntercomLookUp(LookUp::Conversation { ticket, .. }) => {
                 digest.with("conversation").with(ticket.as_str()).with(self.event.as_str())
             }
         };
-        let group = Digest::new("group").with(self.workspace.as_str()).with(self.person.as_str()).hex();
-        Message::json(self, group, dedup.hex())
+        let group = Digest::new("group").with(self.workspace.as_str());
+        let group = match &self.work {
+            Work::CustomerioLookUp(Parent { kind, id }) => group.with("campaign").with(kind.as_str()).with(id),
+            Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::Intercom(_) | Work::IntercomLookUp(_) => {
+                group.with(self.person.as_str())
+            }
+        };
+        Message::json(self, group.hex(), dedup.hex())
     }
 }
 

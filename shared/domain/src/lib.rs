@@ -12,6 +12,7 @@ pub mod fold;
 pub mod id;
 pub mod identity;
 pub mod job;
+pub mod label;
 pub mod ledger;
 pub mod outcome;
 pub mod person;

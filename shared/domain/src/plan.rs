@@ -42,7 +42,16 @@ struct Cause<'a> {
     edge: Option<(EdgeKind, u32)>,
 }
 
-pub fn plan(event: &Event, person: &Person, folded: Folded, config: &Config, routes: &Routes, now: Timestamp) -> Plan {
+/// `campaign_name`: what the message's campaign is called, where that is known.
+pub fn plan(
+    event: &Event,
+    person: &Person,
+    folded: Folded,
+    campaign_name: Option<&str>,
+    config: &Config,
+    routes: &Routes,
+    now: Timestamp,
+) -> Plan {
     let mut plan = Plan::default();
     let job = |work: Work| Job {
         event: event.id.clone(),
@@ -71,7 +80,7 @@ pub fn plan(event: &Event, person: &Person, folded: Folded, config: &Config, rou
         plan.wakes.push(wake(WakeReason::ReRead, now.plus(QUIET_FOR)));
     }
 
-    let Actions { customerio, intercom } = actions(event, person, config, routes, now, &mut plan.skipped);
+    let Actions { customerio, intercom } = actions(event, person, campaign_name, config, routes, now, &mut plan.skipped);
     plan.openings = intercom.iter().filter_map(|action| opening(&action.what.opens_with()?)).collect();
     if !customerio.is_empty() {
         plan.jobs.push(job(Work::Customerio(customerio)));
@@ -87,6 +96,7 @@ pub fn plan(event: &Event, person: &Person, folded: Folded, config: &Config, rou
 fn actions(
     event: &Event,
     person: &Person,
+    campaign_name: Option<&str>,
     config: &Config,
     routes: &Routes,
     now: Timestamp,
@@ -101,7 +111,7 @@ fn actions(
     let person_view = person_view(person, &summary, now);
     for cause in &causes {
         let ticket_view = cause.ticket.and_then(|id| Some(ticket_view(id, person.tickets.get(id)?, cause, config)));
-        let scope = Scope::new(event, &person_view, ticket_view.as_ref(), now);
+        let scope = Scope::new(event, &person_view, ticket_view.as_ref(), now).with_campaign_name(campaign_name);
         for route in routes.on(cause.trigger, &event.kind) {
             match route.decide(&scope) {
                 Decision::Take(rendered) => {
@@ -165,7 +175,9 @@ pub(crate) fn facts(kind: &Kind) -> Vec<What> {
         Kind::ChurnRisk(_) => vec![What::ChurnRisk],
         Kind::Custom(_) => vec![What::Custom],
         // Answers to our own questions release what waited; they are no news of their own. Nor is what a human settled.
-        Kind::PersonIdentified(_) | Kind::PersonNotFound | Kind::Due(_) | Kind::Settled(_) | Kind::Ticket(_) => Vec::new(),
+        Kind::PersonIdentified(_) | Kind::PersonNotFound | Kind::CampaignNamed(_) | Kind::Due(_) | Kind::Settled(_) | Kind::Ticket(_) => {
+            Vec::new()
+        }
     }
 }
 

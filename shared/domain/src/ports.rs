@@ -3,9 +3,10 @@
 
 mod intercom;
 
-use crate::event::{Event, IdKind, Identifier, WakeReason, Workspace};
+use crate::event::{Event, IdKind, Identifier, Parent, WakeReason, Workspace};
 use crate::id::{ActionId, ConflictId, EventId, PersonId};
 use crate::identity::ConflictKind;
+use crate::label::Label;
 use crate::outcome::Outcome;
 use crate::person::Person;
 use crate::tickets::TicketId;
@@ -144,6 +145,11 @@ impl AliasKey {
         Self::new("ticket", workspace, ticket.as_str())
     }
 
+    /// What the campaign is called.
+    pub fn of_campaign(workspace: &Workspace, campaign: &Parent) -> Self {
+        Self::new("campaign", workspace, &format!("{}-{}", campaign.kind.as_str(), campaign.id))
+    }
+
     fn new(kind: &str, workspace: &Workspace, value: &str) -> Self {
         Self(format!("{kind}#{workspace}#{value}"))
     }
@@ -158,7 +164,7 @@ impl AliasKey {
     }
 }
 
-/// Who claims an id, or who takes part in a ticket.
+/// Who claims an id, or who takes part in a ticket, or what a campaign is called.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alias {
     /// Sorted, without repeats.
@@ -166,6 +172,9 @@ pub struct Alias {
     /// Of a ticket: it was deleted then. Stays, so that a late webhook of a deleted conversation opens nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
+    /// Of a campaign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Label>,
     /// 0 = not stored yet.
     #[serde(default)]
     pub version: u64,
@@ -486,6 +495,12 @@ pub trait Customerio: Send + Sync {
 
     /// Writes these in order, in as few calls as the vendor allows. Answers in the same order.
     fn write(&self, writes: &[CustomerioWrite]) -> impl Future<Output = Vec<Outcome>> + Send;
+
+    /// What a campaign, broadcast, newsletter or transactional message is called; `None` where there is none, or it has no name.
+    ///
+    /// # Errors
+    /// What became of the question instead: `no_app_api_key` is skipped.
+    fn campaign_name(&self, campaign: &Parent) -> impl Future<Output = Result<Option<String>, Outcome>> + Send;
 
     /// How long the connector wants to be left alone (its breaker is open), if at all.
     fn pause(&self, now: Timestamp) -> Option<Span>;

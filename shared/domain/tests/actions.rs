@@ -23,6 +23,7 @@ struct Case {
     event: Value,
     #[serde(default)]
     unsubscribed: bool,
+    campaign_name: Option<String>,
     #[serde(rename = "do")]
     actions: Option<Value>,
     route: Option<String>,
@@ -64,9 +65,9 @@ fn person(unsubscribed: bool) -> PersonView<'static> {
 }
 
 /// Of each route on it, its name and what it gives.
-fn decided(routes: &Routes, on: Trigger, event: &Event, unsubscribed: bool) -> Vec<(String, Gives)> {
+fn decided(routes: &Routes, on: Trigger, event: &Event, unsubscribed: bool, campaign_name: Option<&str>) -> Vec<(String, Gives)> {
     let person = person(unsubscribed);
-    let scope = Scope::new(event, &person, None, NOW);
+    let scope = Scope::new(event, &person, None, NOW).with_campaign_name(campaign_name);
     let gives = |decision| match decision {
         Decision::Skip(reason) => Gives::Skipped(reason),
         Decision::Take(rendered) => Gives::Actions(rendered.into_iter().map(|one| one.what.map_or_else(Value::from, told)).collect()),
@@ -105,7 +106,8 @@ fn cases_give_what_they_say() {
         let on = trigger(&case.on);
         let event = event(on, serde_json::from_value(case.event).unwrap_or_else(|e| panic!("{name}: {e}")));
         let route = case.route.as_deref().unwrap_or("a");
-        let found = decided(&routes, on, &event, case.unsubscribed).into_iter().find(|(found, _)| found == route);
+        let found =
+            decided(&routes, on, &event, case.unsubscribed, case.campaign_name.as_deref()).into_iter().find(|(found, _)| found == route);
         let (_, gives) = found.unwrap_or_else(|| panic!("{name}: no route {route} on {}", case.on));
         assert_eq!(gives, case.gives, "{name}");
         if let (Some(Value::Array(actions)), Gives::Actions(given)) = (&case.actions, &gives) {
@@ -172,7 +174,7 @@ fn a_route_on_several_events_is_on_each_and_sees_what_each_has() {
     let given = |on: &str, kind: Value| {
         let on = trigger(on);
         let event = event(on, serde_json::from_value(kind).expect("a kind"));
-        decided(&routes, on, &event, false)
+        decided(&routes, on, &event, false, None)
     };
     let took = |properties: Value| {
         vec![("a".to_owned(), Gives::Actions(vec![json!({"verb": "track_event", "name": "x", "properties": properties})]))]

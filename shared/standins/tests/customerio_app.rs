@@ -25,6 +25,19 @@ async fn people_are_found_by_address() {
 }
 
 #[tokio::test]
+async fn campaigns_have_the_names_that_they_were_given() {
+    let t = Cio::start(Variants::default()).await;
+    for (kind, key) in [("campaigns", "campaign"), ("broadcasts", "broadcast"), ("newsletters", "newsletter"), ("transactional", "message")]
+    {
+        let path = format!("/v1/{kind}/7");
+        assert_eq!(t.app(&path).await.status, 404, "{kind}");
+        t.cio.set_name(kind, 7, "Trial ends soon");
+        assert_eq!(t.app(&path).await.json(), json!({key: {"id": 7, "name": "Trial ends soon"}}));
+    }
+    assert_eq!(t.app("/v1/campaigns/8").await.status, 404);
+}
+
+#[tokio::test]
 async fn attributes_come_back_as_text() {
     let t = Cio::start(Variants::default()).await;
     let attributes = json!({"has_open_ticket": true, "open_ticket_count": 2, "score": 1.5, "tags": ["a"], "name": "Ada"});

@@ -3,7 +3,7 @@
 
 use super::entity::render;
 use super::outcome::Verdict;
-use crate::door::{Door, NoAnswer};
+use crate::door::{Door, Health, NoAnswer};
 use crate::http::{self, Answer, Call, Http};
 use crate::limit::{Limiter, Share};
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use reqwest::{Method, Url};
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::fmt;
+use trefoil_domain::event::Parent;
 use trefoil_domain::outcome::Outcome;
 use trefoil_domain::ports::{Address, Clock, Customerio, CustomerioWrite, ProfileLookUp};
 use trefoil_domain::time::{Span, Timestamp};
@@ -121,10 +122,22 @@ impl Api {
     /// # Errors
     /// What became of it instead.
     pub(super) async fn ask(&self, call: &Call, now: Timestamp) -> Result<Answer, No> {
+        self.ask_and_judge(call, now, Verdict::health).await
+    }
+
+    /// As [`Api::ask`], of which a refusal concerns no other call.
+    ///
+    /// # Errors
+    /// As [`Api::ask`].
+    pub(super) async fn ask_beside(&self, call: &Call, now: Timestamp) -> Result<Answer, No> {
+        self.ask_and_judge(call, now, |verdict| if verdict == Verdict::KeyRefused { Health::Works } else { verdict.health() }).await
+    }
+
+    async fn ask_and_judge(&self, call: &Call, now: Timestamp, health: impl Fn(Verdict) -> Health) -> Result<Answer, No> {
         let answer = self.door.send(call, now).await.map_err(No::Answer)?;
         let verdict = Verdict::of(answer.status);
         let wait = answer.retry_after(now);
-        self.door.judged(verdict.health(), now);
+        self.door.judged(health(verdict), now);
         if let (Verdict::TooMany | Verdict::Busy, Some(wait)) = (verdict, wait) {
             self.door.hold(wait, now);
         }
@@ -340,6 +353,10 @@ impl<C: Clock> Customerio for CustomerioClient<C> {
         }
         // Every index has been filled; were one forgotten, sending it again would be harmless and losing it would not.
         outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Outcome::retry(Span::ZERO, "not_sent"))).collect()
+    }
+
+    async fn campaign_name(&self, campaign: &Parent) -> Result<Option<String>, Outcome> {
+        self.name_of(campaign).await
     }
 
     /// Of the writes alone: what the App API wants comes back with each look-up.

@@ -1,7 +1,7 @@
 //! Customer.io, both directions.
 //!
 //! In: [`CustomerioWebhooks`] turns signed reporting webhooks and webhook actions into canonical events. Out:
-//! [`CustomerioClient`] looks for profiles through the App API, and writes attributes and events through Track v2.
+//! [`CustomerioClient`] looks for profiles, and for names of campaigns, through the App API, and writes attributes and events through Track v2.
 //!
 //! <https://docs.customer.io/integrations/api/webhooks>, <https://docs.customer.io/integrations/api/track> and
 //! <https://docs.customer.io/integrations/api/app>
@@ -25,6 +25,8 @@ pub use webhooks::CustomerioWebhooks;
 mod client;
 #[cfg(feature = "customerio-out")]
 mod entity;
+#[cfg(feature = "customerio-out")]
+mod names;
 #[cfg(feature = "customerio-out")]
 pub mod outcome;
 #[cfg(feature = "customerio-out")]

@@ -39,7 +39,7 @@ pub(super) type Only = Option<fn(What) -> bool>;
 /// Variable, field, type, and the facts that alone have it.
 pub(super) type Field = (&'static str, &'static str, Type, Only);
 
-pub(super) const FIELDS: [Field; 42] = [
+pub(super) const FIELDS: [Field; 43] = [
     ("event", "id", Type::Text, None),
     ("event", "source", Type::Text, None),
     ("event", "kind", Type::Text, None),
@@ -56,6 +56,7 @@ pub(super) const FIELDS: [Field; 42] = [
     ("event", "delivery_id", Type::Text, Some(is_message)),
     ("event", "campaign_kind", Type::Text, Some(is_message)),
     ("event", "campaign_id", Type::Text, Some(is_message)),
+    ("event", "campaign_name", Type::Text, Some(is_message)),
     ("event", "subject", Type::Text, Some(is_message)),
     ("event", "link", Type::Text, Some(is_message)),
     ("event", "failure", Type::Text, Some(is_message)),

@@ -39,6 +39,8 @@ struct CompiledRoute {
     named: Vec<String>,
     when: Option<Program>,
     actions: Vec<CompiledAction>,
+    /// It speaks of `event.campaign_name`, which has to be asked for.
+    names_campaigns: bool,
 }
 
 /// A route, as it hangs on one of its events.
@@ -97,12 +99,18 @@ impl Routes {
             }
         }
         let routes = config.routes.iter().map(|route| {
-            let mut compiler = Compiler { config, on: &route.on, problems };
+            let mut compiler = Compiler { config, on: &route.on, problems, names_campaigns: false };
             let when = route.when.as_ref().and_then(|when| compiler.program(when, Role::Condition));
             let actions = route.actions.iter().filter_map(|action| compiler.action(action)).collect();
-            CompiledRoute { name: route.name.clone(), named: route.named.clone(), when, actions }
+            let names_campaigns = compiler.names_campaigns;
+            CompiledRoute { name: route.name.clone(), named: route.named.clone(), when, actions, names_campaigns }
         });
         Self { routes: routes.collect(), by_trigger }
+    }
+
+    /// Some route that hangs on this says what the campaign is called.
+    pub fn name_campaigns(&self, trigger: Trigger) -> bool {
+        self.by_trigger.get(&trigger).into_iter().flatten().filter_map(|place| self.routes.get(*place)).any(|route| route.names_campaigns)
     }
 
     /// The routes that hang on this, in the order of the file. One for other names than the event's is none of them.

@@ -63,6 +63,8 @@ pub(super) struct Compiler<'a> {
     pub(super) config: &'a Config,
     pub(super) on: &'a [Trigger],
     pub(super) problems: &'a mut Vec<Problem>,
+    /// Some expression so far may speak of `event.campaign_name`.
+    pub(super) names_campaigns: bool,
 }
 
 /// What follows is collected in two steps, so that every part is looked at, and not only those up to the first bad one.
@@ -74,6 +76,8 @@ fn all<T>(parts: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
 impl Compiler<'_> {
     pub(super) fn program(&mut self, expression: &Expression, role: Role) -> Option<Program> {
         let problem = |message| Problem { line: expression.line, column: expression.column, path: expression.path.clone(), message };
+        // An attribute of that name counts too: one question too many does no harm.
+        self.names_campaigns |= expression.source.contains("campaign_name");
         match names::compile(self.config, self.on, expression, role) {
             Ok(program) => Some(program),
             Err(messages) => {

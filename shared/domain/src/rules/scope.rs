@@ -20,6 +20,7 @@ pub struct Scope<'a> {
     person: &'a PersonView<'a>,
     ticket: Option<&'a TicketView<'a>>,
     now: Timestamp,
+    campaign_name: Option<&'a str>,
     attributes: OnceLock<Box<dyn Val + 'a>>,
 }
 
@@ -61,7 +62,13 @@ pub struct TicketView<'a> {
 impl<'a> Scope<'a> {
     /// `ticket` must be given for the triggers of tickets; an expression finds nothing in it otherwise.
     pub fn new(event: &'a Event, person: &'a PersonView<'a>, ticket: Option<&'a TicketView<'a>>, now: Timestamp) -> Self {
-        Self { event, person, ticket, now, attributes: OnceLock::new() }
+        Self { event, person, ticket, now, campaign_name: None, attributes: OnceLock::new() }
+    }
+
+    /// Of a message; it is no part of the event.
+    #[must_use]
+    pub fn with_campaign_name(self, campaign_name: Option<&'a str>) -> Self {
+        Self { campaign_name, ..self }
     }
 
     /// An attribute of the event that has a value.
@@ -141,7 +148,8 @@ pub(super) fn names_of(kind: &Kind) -> (Option<&str>, Option<&str>) {
         | Kind::Message(_)
         | Kind::ChurnRisk(_)
         | Kind::Due(_)
-        | Kind::Settled(_) => (None, None),
+        | Kind::Settled(_)
+        | Kind::CampaignNamed(_) => (None, None),
     }
 }
 
@@ -187,6 +195,7 @@ impl Scope<'_> {
             "event.delivery_id" => text(self.message().and_then(|report| report.delivery_id.as_deref())),
             "event.campaign_kind" => text(self.message().and_then(|report| Some(report.parent.as_ref()?.kind.as_str()))),
             "event.campaign_id" => text(self.message().and_then(|report| Some(report.parent.as_ref()?.id.as_str()))),
+            "event.campaign_name" => text(self.campaign_name),
             "event.subject" => text(self.message().and_then(|report| report.subject.as_deref())),
             "event.link" => text(self.message().and_then(|report| report.link.as_deref())),
             "event.failure" => text(self.message().and_then(|report| report.failure.as_deref())),

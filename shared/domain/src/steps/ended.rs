@@ -1,7 +1,7 @@
 //! The end of a job: written down, parked or given back to its queue, the same for every sender.
 
 use super::{GIVE_UP_AFTER, Parked, back_off, close, record};
-use crate::job::Job;
+use crate::job::{Job, Work};
 use crate::outcome::Outcome;
 use crate::ports::{Clock, Delivery, Disposition, Jitter, Message, Queue, QueueName, Record, Store};
 
@@ -54,7 +54,13 @@ pub(super) async fn end<S: Store, Q: Queue, C: Clock, J: Jitter>(
             }
             Outcome::Blocked { .. } | Outcome::Done | Outcome::Skipped { .. } => {}
         }
-        let stage = format!("{lane}#{}", job.person);
+        let stage = match &job.work {
+            // The same event may ask something else of the lane, for its person.
+            Work::CustomerioLookUp(_) => format!("{lane}#{what}"),
+            Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::Intercom(_) | Work::IntercomLookUp(_) => {
+                format!("{lane}#{}", job.person)
+            }
+        };
         records.push(Record { notes, ..record(&job.event, &stage, now, what, outcome) });
         done.push((delivery.id, delivery.receive_count));
     }

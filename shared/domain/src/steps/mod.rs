@@ -1,5 +1,6 @@
 //! The stages of the road: each loads through the ports, calls the pure part, and saves. No vendor, no AWS.
 
+mod campaign_names;
 mod ended;
 pub mod ingest;
 pub mod look_up;

@@ -4,12 +4,13 @@
 //! the event is planned again under the same ids.
 
 use super::{MALFORMED_AGAIN, Parked, back_off, close, malformed, record, send_all};
-use crate::config::Config;
-use crate::event::{Choice, Event, IdKind, Identifier, Kind, Settlement, Source};
+use crate::config::{Config, Trigger, What};
+use crate::event::{Choice, Event, IdKind, Identifier, Kind, Named, Parent, Settlement, Source};
 use crate::fold::{Folded, fold, move_facet};
 use crate::id::{ConflictId, PersonId};
 use crate::identity::{self, Claim, Conflict, ConflictKind, Resolution};
-use crate::job::Job;
+use crate::job::{Job, Work};
+use crate::label::Label;
 use crate::outcome::{Outcome, Reason};
 use crate::person::{Opening, Person, RecordKey};
 use crate::plan::{Plan, plan};
@@ -168,6 +169,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
     async fn attempt(&self, event: &Event) -> Result<Option<Routed>, Trouble> {
         let now = self.clock.now();
         let found = self.read(event).await?;
+        if let Kind::CampaignNamed(named) = &event.kind {
+            return self.keep_name(event, named, &found, now).await;
+        }
         let targets = match targets(event, &found, self.config) {
             Ok(targets) => targets,
             Err(outcome) => {
@@ -187,6 +191,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let decided: Vec<Decided> = recognised.into_iter().map(|one| self.decide(event, one, &found, &aliases, now)).collect();
         let changed = decided.iter().any(|decided| !decided.puts.is_empty());
         let ticket = ticket_alias(event, &decided, &found);
+        let asked = decided.first().and_then(|decided| self.question(event, &decided.id, &found, now));
         for (decided, target) in decided.into_iter().zip(&targets) {
             // Seen again, the event changes nothing and would not tell of the claims that made it one. A contradiction leaves no
             // claim behind.
@@ -200,6 +205,10 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         }
         notes.extend(targets.iter().flat_map(|t| &t.conflicts).map(Conflict::code));
         puts.push(ticket.into_iter().collect());
+        if let Some((put, job)) = asked {
+            puts.push(put.into_iter().collect());
+            whole.jobs.push(job);
+        }
         let changed = puts.iter().any(|puts| !puts.is_empty());
         let Some(commits) = transactions(puts) else {
             let outcome = Outcome::blocked("too_many_changes");
@@ -226,6 +235,50 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         Ok(Some(Routed { jobs: whole.jobs, wakes: whole.wakes, record }))
     }
 
+    /// What the event's message was part of, where a route wants to call it by its name; of an answer, what it is about.
+    fn campaign<'e>(&self, event: &'e Event) -> Option<&'e Parent> {
+        match &event.kind {
+            Kind::CampaignNamed(named) => Some(&named.campaign),
+            Kind::Message(report) if event.source == Source::Customerio => {
+                let trigger = Trigger { source: event.source, what: What::Message(report.channel, report.metric) };
+                report.parent.as_ref().filter(|_| self.routes.name_campaigns(trigger))
+            }
+            _ => None,
+        }
+    }
+
+    /// What the campaign is called is asked for by one event for all, which says so in the same write as all else: whoever
+    /// comes in between reads again, and finds it asked.
+    fn question(&self, event: &Event, person: &PersonId, found: &Found, now: Timestamp) -> Option<(Option<Put>, Job)> {
+        let campaign = self.campaign(event)?;
+        let (key, stored, label) = label_of(event, campaign, found);
+        if !label.is_asked_by(&event.id, now) {
+            return None;
+        }
+        let asked = label.clone().asked_by(&event.id, now);
+        let put = (asked != label).then(|| label_put(key, stored, asked));
+        let job = Job {
+            event: event.id.clone(),
+            workspace: event.workspace.clone(),
+            person: person.clone(),
+            created_at: event.received_at,
+            work: Work::CustomerioLookUp(campaign.clone()),
+        };
+        Some((put, job))
+    }
+
+    /// Keeps what a campaign is called.
+    async fn keep_name(&self, event: &Event, named: &Named, found: &Found, now: Timestamp) -> Result<Option<Routed>, Trouble> {
+        let (key, stored, label) = label_of(event, &named.campaign, found);
+        let told = label.clone().told(named.name.as_deref(), event.occurred_at);
+        let outcome = if told == label { Outcome::skipped("no_change") } else { Outcome::Done };
+        if told != label && self.store.commit(vec![label_put(key, stored, told)]).await? == Commit::Conflict {
+            return Ok(None);
+        }
+        let record = record(&event.id, "route", now, event.kind.name(), outcome);
+        Ok(Some(Routed { jobs: Vec::new(), wakes: Vec::new(), record }))
+    }
+
     /// Reads every id that the event names, and whom they lead to. One round trip as long as people are found under the
     /// id that they were first heard of by.
     async fn read(&self, event: &Event) -> Result<Found, StoreError> {
@@ -234,6 +287,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         if let Some(ticket) = ticket_of(event) {
             keys.push(AliasKey::of_ticket(&event.workspace, ticket));
         }
+        keys.extend(self.campaign(event).map(|campaign| AliasKey::of_campaign(&event.workspace, campaign)));
         let guess = event.person.clone().or_else(|| event.ids.first().map(|id| Person::id_for(&event.workspace, id)));
         let other = if let Kind::Settled(Settlement::Same { with }) = &event.kind { Some(with.clone()) } else { None };
         let people: Vec<PersonId> = guess.into_iter().chain(other).collect();
@@ -351,7 +405,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let deleted_at = ticket.and_then(|t| found.aliases.get(&AliasKey::of_ticket(&event.workspace, t))).and_then(|a| a.deleted_at);
         let folded = fold(&mut person, event, deleted_at, self.config, now);
         move_facet(&mut person, event, grew, self.config, now);
-        let plan = plan(event, &person, folded, self.config, self.routes, now);
+        let campaign = self.campaign(event).and_then(|campaign| found.aliases.get(&AliasKey::of_campaign(&event.workspace, campaign)));
+        let campaign_name = campaign.and_then(|alias| alias.label.as_ref()?.name.as_deref());
+        let plan = plan(event, &person, folded, campaign_name, self.config, self.routes, now);
         // Before the job that opens it is in any queue: so whatever tells of it finds it known.
         for opening in &plan.openings {
             let planned = Opening { planned_at: event.received_at, ticket: None };
@@ -504,7 +560,8 @@ fn ambiguous(event: &Event) -> Outcome {
         | Kind::ChurnRisk(_)
         | Kind::Custom(_)
         | Kind::Due(_)
-        | Kind::Settled(_) => Outcome::blocked("ambiguous_person"),
+        | Kind::Settled(_)
+        | Kind::CampaignNamed(_) => Outcome::blocked("ambiguous_person"),
     }
 }
 
@@ -523,6 +580,18 @@ fn note(event: &Event, conflict: &Conflict, person: &PersonId, now: Timestamp) -
 
 fn ticket_of(event: &Event) -> Option<&TicketId> {
     if let Kind::Ticket(report) = &event.kind { Some(&report.ticket) } else { None }
+}
+
+fn label_of(event: &Event, campaign: &Parent, found: &Found) -> (AliasKey, Alias, Label) {
+    let key = AliasKey::of_campaign(&event.workspace, campaign);
+    let stored = found.aliases.get(&key).cloned().unwrap_or_default();
+    let label = stored.label.clone().unwrap_or_default();
+    (key, stored, label)
+}
+
+fn label_put(key: AliasKey, stored: Alias, label: Label) -> Put {
+    let expected = stored.version;
+    Put::Alias { key, alias: Alias { label: Some(label), ..stored }, expected }
 }
 
 /// Every id of a person.

@@ -63,9 +63,9 @@ pub struct Sender<'a, S, Q, C, J, D> {
 }
 
 /// A job that could be read, with where it came from.
-struct Incoming {
-    delivery: Delivery,
-    job: Job,
+pub(super) struct Incoming {
+    pub(super) delivery: Delivery,
+    pub(super) job: Job,
 }
 
 /// All that a batch asks for one person.
@@ -98,9 +98,14 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
         }
         let mut done = Vec::new();
         let mut incoming = Vec::new();
+        let mut questions = Vec::new();
         for delivery in deliveries {
             match serde_json::from_str::<Job>(&delivery.body) {
                 Ok(job @ Job { work: Work::CustomerioFacet { .. } | Work::Customerio(_), .. }) => incoming.push(Incoming { delivery, job }),
+                Ok(Job { work: Work::CustomerioLookUp(campaign), event, workspace, person, created_at }) => {
+                    let job = Job { work: Work::CustomerioLookUp(campaign.clone()), event, workspace, person, created_at };
+                    questions.push((Incoming { delivery, job }, campaign));
+                }
                 Ok(Job { work: Work::IntercomLookUp(_) | Work::Intercom(_), event, .. }) => {
                     tracing::error!(%event, queue = lane.as_str(), "a job for another destination; it goes to the dead letters");
                     done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
@@ -111,16 +116,23 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                 }
             }
         }
+        done.extend(self.bring_up_to_date(lane, incoming).await);
+        done.extend(self.name(lane, questions).await);
+        done
+    }
+
+    async fn bring_up_to_date(&self, lane: QueueName, incoming: Vec<Incoming>) -> Vec<(String, Disposition)> {
+        if incoming.is_empty() {
+            return Vec::new();
+        }
         match self.work(&incoming).await {
-            Ok(outcomes) => done.extend(self.finish(lane, incoming, outcomes).await),
+            Ok(outcomes) => self.finish(lane, incoming, outcomes).await,
             Err(error) => {
                 tracing::warn!(%error, jobs = incoming.len(), "the jobs come again");
-                done.extend(
-                    incoming.iter().map(|i| (i.delivery.id.clone(), Disposition::Retry(back_off(i.delivery.receive_count, self.jitter)))),
-                );
+                let again = |i: &Incoming| (i.delivery.id.clone(), Disposition::Retry(back_off(i.delivery.receive_count, self.jitter)));
+                incoming.iter().map(again).collect()
             }
         }
-        done
     }
 
     async fn work(&self, incoming: &[Incoming]) -> Result<Vec<Outcome>, StoreError> {
@@ -169,7 +181,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                         outcomes[*index] = Some(Outcome::skipped("already_there"));
                         false
                     }
-                    Work::Customerio(_) | Work::IntercomLookUp(_) | Work::Intercom(_) => true,
+                    Work::Customerio(_) | Work::CustomerioLookUp(_) | Work::IntercomLookUp(_) | Work::Intercom(_) => true,
                 });
             }
         }
@@ -376,15 +388,17 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                 outcomes[*index] = Some(match &job.work {
                     Work::CustomerioFacet { .. } => facet_outcome.clone(),
                     // An event rests on the state before it: while that is not there, the event waits with it.
-                    Work::Customerio(_) | Work::IntercomLookUp(_) | Work::Intercom(_)
+                    Work::Customerio(_) | Work::CustomerioLookUp(_) | Work::IntercomLookUp(_) | Work::Intercom(_)
                         if matches!(facet_outcome, Outcome::RetryAfter { .. }) =>
                     {
                         facet_outcome.clone()
                     }
-                    Work::Customerio(_) | Work::IntercomLookUp(_) | Work::Intercom(_) if range.is_empty() => {
+                    Work::Customerio(_) | Work::CustomerioLookUp(_) | Work::IntercomLookUp(_) | Work::Intercom(_) if range.is_empty() => {
                         Outcome::skipped("profile_unverified")
                     }
-                    Work::Customerio(_) | Work::IntercomLookUp(_) | Work::Intercom(_) => worst(&answers[range.clone()]),
+                    Work::Customerio(_) | Work::CustomerioLookUp(_) | Work::IntercomLookUp(_) | Work::Intercom(_) => {
+                        worst(&answers[range.clone()])
+                    }
                 });
             }
             if matches!(facet_outcome, Outcome::Rejected { .. }) {
@@ -455,7 +469,7 @@ fn address(person: &Person, config: &Config) -> Address {
 fn actions(job: &Job) -> &[CustomerioAction] {
     match &job.work {
         Work::Customerio(actions) => actions,
-        Work::CustomerioFacet { .. } | Work::IntercomLookUp(_) | Work::Intercom(_) => &[],
+        Work::CustomerioFacet { .. } | Work::CustomerioLookUp(_) | Work::IntercomLookUp(_) | Work::Intercom(_) => &[],
     }
 }
 

@@ -75,7 +75,7 @@ where
             match serde_json::from_str::<Job>(&delivery.body) {
                 Ok(job @ Job { work: Work::Intercom(_), .. }) => incoming.push(Incoming { delivery, job }),
                 Ok(Job { work: Work::IntercomLookUp(_), .. }) => questions.push(delivery),
-                Ok(Job { work: Work::CustomerioFacet { .. } | Work::Customerio(_), event, .. }) => {
+                Ok(Job { work: Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::CustomerioLookUp(_), event, .. }) => {
                     tracing::error!(%event, queue = lane.as_str(), "a job for another destination; it goes to the dead letters");
                     done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
                 }
@@ -212,6 +212,6 @@ fn unclear(outcome: Outcome, action: &IntercomAction) -> Outcome {
 fn actions(job: &Job) -> &[IntercomAction] {
     match &job.work {
         Work::Intercom(actions) => actions,
-        Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::IntercomLookUp(_) => &[],
+        Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::CustomerioLookUp(_) | Work::IntercomLookUp(_) => &[],
     }
 }

@@ -4,6 +4,7 @@ mod blind;
 mod counts;
 mod history;
 mod many;
+mod names;
 mod people;
 mod settled;
 mod sim;

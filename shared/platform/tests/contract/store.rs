@@ -116,7 +116,7 @@ pub(crate) async fn a_deleted_ticket_stays_known(store: impl Store) {
     let deleted = Alias { deleted_at: Some(NOW), ..Alias::default() };
     assert_eq!(commit(&store, vec![Put::Alias { key: key.clone(), alias: deleted, expected: 0 }]).await, Commit::Done);
     let found = store.find(std::slice::from_ref(&key), &[]).await.expect("the store answers");
-    assert_eq!(found.aliases[&key], Alias { claimants: Vec::new(), deleted_at: Some(NOW), version: 1 });
+    assert_eq!(found.aliases[&key], Alias { claimants: Vec::new(), deleted_at: Some(NOW), label: None, version: 1 });
 }
 
 pub(crate) async fn marks_are_written_each_on_its_own(store: impl Store) {

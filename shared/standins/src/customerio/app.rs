@@ -1,4 +1,4 @@
-//! The App API over HTTP, as far as it finds people. <https://docs.customer.io/integrations/api/app/>
+//! The App API over HTTP, as far as it finds people, and names of what messages are part of. <https://docs.customer.io/integrations/api/app/>
 
 use super::Shared;
 use super::item::Identifier;
@@ -22,6 +22,7 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Router {
         .route("/v1/customers", get(by_email))
         .route("/v1/customers/attributes", post(attributes_of_many))
         .route("/v1/customers/{id}/attributes", get(attributes_of_one))
+        .route("/v1/{kind}/{id}", get(named))
         .fallback(async || error(StatusCode::NOT_FOUND, "not found"))
         .with_state(shared)
 }
@@ -87,6 +88,25 @@ async fn attributes_of_many(State(shared): State<Arc<Shared>>, headers: HeaderMa
         customers.extend(found(directory, &who).map(Profile::to_json));
     }
     Json(json!({"customers": customers})).into_response()
+}
+
+/// "Get a campaign", "Get a broadcast", "Get a newsletter", "Get a transactional message": an object under one key, of which
+/// only id and name are told here.
+async fn named(State(shared): State<Arc<Shared>>, headers: HeaderMap, Path((kind, id)): Path<(String, u64)>) -> Response {
+    if !authorized(&shared, &headers) {
+        return error(StatusCode::UNAUTHORIZED, "unauthorized");
+    }
+    let key = match kind.as_str() {
+        "campaigns" => "campaign",
+        "broadcasts" => "broadcast",
+        "newsletters" => "newsletter",
+        "transactional" => "message",
+        _ => return error(StatusCode::NOT_FOUND, "not found"),
+    };
+    match shared.workspace().names.get(&(kind, id)) {
+        Some(name) => Json(json!({key: {"id": id, "name": name}})).into_response(),
+        None => error(StatusCode::NOT_FOUND, "not found"),
+    }
 }
 
 fn found<'a>(directory: &'a Directory, who: &Identifier) -> impl Iterator<Item = &'a Profile> {

@@ -3,7 +3,7 @@
 //! - Track API, <https://docs.customer.io/integrations/api/track/>: `POST /api/v2/entity`, `POST /api/v2/batch`,
 //!   `GET /api/v1/accounts/region`.
 //! - App API, <https://docs.customer.io/integrations/api/app/>: `GET /v1/customers`, `GET /v1/customers/{id}/attributes`,
-//!   `POST /v1/customers/attributes`.
+//!   `POST /v1/customers/attributes`, `GET /v1/campaigns/{id}` and the same of `broadcasts`, `newsletters` and `transactional`.
 //!
 //! A 200 of the Track API means accepted, not applied: see `workspace` for all that is dropped without a word.
 
@@ -189,6 +189,12 @@ impl CustomerIo {
         let mut workspace = self.shared.workspace();
         workspace.remove(cio_id, self.now_ms());
         workspace.show_all();
+    }
+
+    /// What the App API says that something is called; `kind` is the word in its path: `campaigns`, `broadcasts`, `newsletters`
+    /// or `transactional`.
+    pub fn set_name(&self, kind: &str, id: u64, name: &str) {
+        self.shared.workspace().names.insert((kind.to_owned(), id), name.to_owned());
     }
 
     // ------------------------------------------------------------------------------------------ what came of it

@@ -69,6 +69,8 @@ pub(crate) struct Workspace {
     pub(crate) stale_updates: u64,
     pub(crate) failed_changes: Vec<FailedChange>,
     pub(crate) profiles_made_by_events: u64,
+    /// Of campaigns and the like, by the word in their path and id.
+    pub(crate) names: HashMap<(String, u64), String>,
 }
 
 impl Workspace {
@@ -93,6 +95,7 @@ impl Workspace {
             stale_updates: 0,
             failed_changes: Vec::new(),
             profiles_made_by_events: 0,
+            names: HashMap::new(),
         }
     }
 

@@ -73,7 +73,7 @@ impl Office {
 
     async fn sent(&self) -> Vec<Delivery> {
         let later = NOW.plus(Span::from_days(3650));
-        self.queue.receive(QueueName::Intercom, 10, Span::from_mins(1), later).await.expect("the file answers")
+        self.queue.receive(QueueName::IntercomState, 10, Span::from_mins(1), later).await.expect("the file answers")
     }
 
     async fn listed(&self) -> Vec<String> {
@@ -116,7 +116,11 @@ async fn what_was_done_goes_on_with_what_is_left() {
     assert_eq!((stored.review, stored.version), (Review::Given, 2));
     assert_eq!(office.listed().await, [""; 0]);
     let sent = office.sent().await;
-    assert_eq!(sent.iter().map(job).collect::<Vec<_>>(), std::slice::from_ref(&entry.job));
+    assert_eq!(
+        sent.iter().map(job).collect::<Vec<_>>(),
+        [Job { created_at: NOW, ..entry.job.clone() }],
+        "as of now: it does not come too late"
+    );
 
     assert!(desk.settle(desk.done(&entry, Some("1")).expect("from before")).await.expect_err("too late").contains("somebody else"));
     assert!(desk.find("abcdef").await.is_err(), "only the whole id finds what is not listed");
@@ -131,13 +135,13 @@ async fn what_was_not_done_is_done_again() {
     let entry = office.unknown("abcdef11", &person, message(), "send").await;
     // The job that ended in the review was sent moments ago: the queue must not take the next one for a repetition of it.
     let first = entry.job.to_message().expect("JSON");
-    office.queue.send(QueueName::Intercom, vec![first.clone()]).await.expect("accepted");
+    office.queue.send(QueueName::IntercomState, vec![first.clone()]).await.expect("accepted");
     let desk = office.desk();
     desk.settle(desk.send_again(&entry).expect("decided")).await.expect("accepted");
     let stored = office.stored(&entry).await;
     assert_eq!((stored.next("send"), stored.review), (Next::Make, Review::Given));
     let sent = office.sent().await;
-    assert_eq!(sent.iter().map(job).collect::<Vec<_>>(), [entry.job.clone(), entry.job.clone()]);
+    assert_eq!(sent.iter().map(job).collect::<Vec<_>>(), [entry.job.clone(), Job { created_at: NOW, ..entry.job.clone() }]);
     assert!(sent.iter().all(|delivery| delivery.group == first.group), "behind each other");
 
     // Said again, it goes on with what is left, and takes nothing back.

@@ -74,7 +74,7 @@ async fn what_nobody_knows_of_is_listed_and_goes_on_as_a_human_says() {
     let next = async |id| store.entry(&ActionId::from_stored(id)).await.expect("the file answers").expect("kept").next("note");
     assert_eq!((next(ids[0]).await, next(ids[1]).await), (Next::Made(Some("215468".to_owned())), Next::Make));
     let queue = SqliteQueue::new(db, Arc::new(SystemClock), 10);
-    let sent = queue.receive(QueueName::Intercom, 10, Span::from_mins(1), SystemClock.now()).await.expect("the file answers");
+    let sent = queue.receive(QueueName::IntercomState, 10, Span::from_mins(1), SystemClock.now()).await.expect("the file answers");
     assert_eq!(sent.len(), 2);
     assert!(sent.iter().all(|delivery| !delivery.group.contains("ada")), "queue attributes carry nothing of a person");
 }

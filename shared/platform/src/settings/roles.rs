@@ -260,7 +260,7 @@ impl Environment {
         self.read(|reader| {
             let aws = groups::aws(reader);
             let tables = groups::tables(reader);
-            let queues = groups::queues(reader, &[QueueName::Events, QueueName::Intercom]);
+            let queues = groups::queues(reader, &[QueueName::Events, QueueName::IntercomState]);
             Some(OperatorAws { aws: aws?, tables: tables?, queues: queues? })
         })
     }

@@ -272,7 +272,7 @@ fn an_operator_needs_the_tables_and_the_queues_of_what_is_decided_only() {
         variable::TABLE_ALIASES,
         variable::TABLE_HISTORY,
         variable::QUEUE_EVENTS,
-        variable::QUEUE_INTERCOM,
+        variable::QUEUE_INTERCOM_STATE,
     ];
     let problems = environment(&[]).operator_aws().expect_err("incomplete");
     assert_eq!(named(&problems), expected);

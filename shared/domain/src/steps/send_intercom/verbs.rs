@@ -417,7 +417,7 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             visit.notes.push("conversation_unknown".to_owned());
             return Ok(());
         };
-        self.ours(visit, job, &conversation);
+        self.ours(visit, job, &conversation).await?;
         // A team that is gone takes neither the note nor the tag with it.
         let mut assigned = Ok(());
         if let Some(call) = assign(&conversation, open.assign_to_admin.as_ref(), open.assign_to_team.as_ref()) {
@@ -495,7 +495,7 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             visit.notes.push("ticket_unknown".to_owned());
             return Ok(());
         };
-        self.ours(visit, job, &id);
+        self.ours(visit, job, &id).await?;
         if let Some(assignee) = ticket.assign_to_admin.as_ref().or(ticket.assign_to_team.as_ref()) {
             let call = IntercomCall::AssignTicket { ticket: id, assignee: assignee.clone() };
             self.follow_up(visit, &mut entry, "assign", true, call).await?;
@@ -504,8 +504,10 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
     }
 
     /// Tells that this conversation or ticket is none of the customer's.
-    fn ours(&self, visit: &mut Visit<'_>, job: &Job, id: &str) {
-        let (Some(ticket), Some(contact)) = (TicketId::new(id), visit.contact.clone()) else { return };
+    async fn ours(&self, visit: &mut Visit<'_>, job: &Job, id: &str) -> Result<(), Halt> {
+        let Some(ticket) = TicketId::new(id) else { return Ok(()) };
+        // Known, unless the process that opened it has died before it could say so.
+        let contact = self.contact(visit, job).await?;
         let report = TicketReport {
             ticket,
             fact: TicketFact::Ours,
@@ -520,6 +522,7 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
         };
         let contact = Identifier { kind: IdKind::IntercomId, value: contact.id };
         visit.tell(&["ours", id], contact, Kind::Ticket(report), job, self.clock.now());
+        Ok(())
     }
 }
 

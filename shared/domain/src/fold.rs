@@ -15,8 +15,6 @@ pub const TICKETS_KEPT: usize = 200;
 /// plus the queue's retention, plus the dead letters'.
 pub const TOMBSTONE_KEPT: Span = Span::from_days(35);
 
-/// Intercom's clock may be behind ours.
-const CLOCKS_DIFFER: Span = Span::from_mins(2);
 /// How long a conversation that we are about to open may take to be told of: longer than its job lives.
 const OPENINGS_KEPT: Span = Span::from_days(10);
 
@@ -196,15 +194,19 @@ fn shows_open(sighting: &Sighting) -> bool {
     }
 }
 
-/// It begins with what we were about to write, no sooner than that, and is the first to do so.
+/// It begins with what we were about to write, and is the first since then to do so: what was known of before is the customer's
+/// own.
 fn is_ours(person: &mut Person, report: &TicketReport) -> bool {
+    let is_known = person.tickets.contains_key(&report.ticket);
     let Some(opening) = report.opening.as_ref().and_then(|opening| person.openings.get_mut(opening)) else { return false };
-    let soonest = opening.planned_at.minus(CLOCKS_DIFFER);
-    if report.opened_at.is_some_and(|at| at < soonest) || opening.ticket.as_ref().is_some_and(|ticket| *ticket != report.ticket) {
-        return false;
+    match &opening.ticket {
+        Some(ticket) => *ticket == report.ticket,
+        None if is_known => false,
+        None => {
+            opening.ticket = Some(report.ticket.clone());
+            true
+        }
     }
-    opening.ticket = Some(report.ticket.clone());
-    true
 }
 
 /// Ticket type, else the chosen attribute, else unknown.

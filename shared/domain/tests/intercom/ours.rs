@@ -129,3 +129,28 @@ fn our_own_record_is_enough_where_the_text_has_changed() {
         assert_eq!(story.status(), Some(Status::Gone));
     });
 }
+
+#[test]
+fn a_conversation_of_the_customer_in_the_same_words_stays_theirs() {
+    opened(|story| {
+        story.webhook(TicketFact::Opened, Some(BODY));
+        assert_eq!(story.status(), Some(Status::Open));
+        at_risk(story);
+        story.works();
+        story.webhook(TicketFact::Updated, Some(BODY));
+        assert_eq!(story.status(), Some(Status::Open));
+    });
+}
+
+#[test]
+fn the_words_are_known_whatever_is_made_of_their_marks() {
+    for (plain, html) in [
+        ("Q&A session; AT&T", "<p>Q&amp;A session; AT&amp;T</p>"),
+        ("usage < 5 logins", "<p>usage &lt; 5 logins</p>"),
+        ("I <3 you & more", "<p class=\"no-margin\">I &lt;3 you &amp; more</p>"),
+        ("two\nlines", "<p>two<br>lines</p>"),
+    ] {
+        assert_eq!(opening(plain), opening(html), "{plain}");
+    }
+    assert_ne!(opening("usage < 5 logins"), opening("usage"));
+}

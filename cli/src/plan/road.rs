@@ -81,7 +81,12 @@ impl Road {
         let hands = trefoil_standins::Clock::manual(clock.now().secs());
         let options = standin_customerio::Options { clock: hands.clone(), ..standin_customerio::Options::default() };
         let customerio_standin = standin_customerio::CustomerIo::start(options).await.map_err(|e| format!("no stand-in: {e}"))?;
-        let options = standin_intercom::Options { clock: hands, requests_per_window: u32::MAX, has_everything: true, ..standin_intercom::Options::default() };
+        let options = standin_intercom::Options {
+            clock: hands,
+            requests_per_window: u32::MAX,
+            has_everything: true,
+            ..standin_intercom::Options::default()
+        };
         let intercom_standin = standin_intercom::Intercom::start(options).await.map_err(|e| format!("no stand-in: {e}"))?;
 
         let (db, folder) = match state {
@@ -285,7 +290,7 @@ impl Item {
         let job = job(&delivery.body)?;
         let stage = match &job.work {
             Work::IntercomLookUp(question) => format!("{lane}#{}", look_up(question)),
-            Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::Intercom(_) => format!("{lane}#{}", job.person),
+            Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::Intercom(_) => format!("{lane}#{}", job.about()),
         };
         let routes = routes(&job);
         Some(Self { event: job.event, stage, routes })

@@ -48,7 +48,7 @@ pub(super) async fn end<S: Store, Q: Queue, C: Clock, J: Jitter>(
             // What is blocked is tried again by the scan, or listed for a human.
             Outcome::Blocked { .. } | Outcome::Done | Outcome::Skipped { .. } => {}
         }
-        let stage = format!("{lane}#{}", job.person);
+        let stage = format!("{lane}#{}", job.about());
         records.push(Record { notes, ..record(&job.event, &stage, now, what, outcome) });
         done.push((delivery.id, delivery.receive_count));
     }

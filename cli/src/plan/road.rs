@@ -291,7 +291,7 @@ impl Item {
         let stage = match &job.work {
             Work::IntercomLookUp(question) => format!("{lane}#{}", look_up(question)),
             Work::CustomerioLookUp(_) => format!("{lane}#{CAMPAIGN_NAME}"),
-            Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::Intercom(_) => format!("{lane}#{}", job.person),
+            Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::Intercom(_) => format!("{lane}#{}", job.about()),
         };
         let routes = routes(&job);
         Some(Self { event: job.event, stage, routes })

@@ -56,9 +56,10 @@ impl<S: Store + Ledger, Q: Queue> Desk<'_, S, Q> {
     }
 
     async fn read(&self, entries: Vec<Entry>) -> Result<Vec<Case>, String> {
-        let people: Vec<PersonId> = entries.iter().map(|entry| entry.job.person.clone()).collect();
+        let people: Vec<PersonId> = entries.iter().filter_map(|entry| entry.job.person.clone()).collect();
         let found = with_survivors(self.store, &[], &people).await?;
-        let case = |entry: Entry| Case { person: identity::survivor(&found, &entry.job.person).cloned(), entry };
+        let case =
+            |entry: Entry| Case { person: entry.job.person.as_ref().and_then(|person| identity::survivor(&found, person)).cloned(), entry };
         Ok(entries.into_iter().map(case).collect())
     }
 

@@ -35,7 +35,7 @@ pub(super) fn page(Case { entry, person }: &Case) -> String {
     };
     text += &match person {
         Some(person) => format!("  person {}\n{}", person.id, ids(person)),
-        None => format!("  person {}, who has been forgotten\n", entry.job.person),
+        None => format!("  person {}, who has been forgotten\n", entry.job.about()),
     };
     let mut line = |when: &str, what: &str| text += &format!("  {when:17} {what}\n");
     match entry.unknown() {
@@ -67,7 +67,7 @@ fn line(Case { entry, person }: &Case) -> Value {
         "since": unknown.and_then(|(_, since)| since.to_rfc3339()),
         "look_for": unknown.map(|(step, since)| look_for(entry, step, since)),
         "made": made_before(entry),
-        "person": { "id": person.as_ref().map_or(&entry.job.person, |person| &person.id), "ids": person.as_ref().map(ids_json) },
+        "person": { "id": person.as_ref().map_or(entry.job.about(), |person| person.id.as_str()), "ids": person.as_ref().map(ids_json) },
     })
 }
 

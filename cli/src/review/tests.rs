@@ -58,7 +58,7 @@ impl Office {
         let id = ActionId::from_stored(id);
         let action = Action { id: id.clone(), route: "renewal is due".to_owned(), occurred_at: BEGUN, what };
         let (event, work) = (EventId::from_stored("e1"), Work::Intercom(vec![action]));
-        let job = Job { event, workspace: self.workspace.clone(), person: person.id.clone(), created_at: BEGUN, work };
+        let job = Job { event, workspace: self.workspace.clone(), person: Some(person.id.clone()), created_at: BEGUN, work };
         Entry::new(job, id, BEGUN)
     }
 

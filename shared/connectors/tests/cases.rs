@@ -72,6 +72,7 @@ fn customerio(_: &Path, body: &[u8]) -> Received {
 struct Case {
     source: Option<String>,
     wanted: Option<BTreeMap<String, Vec<String>>>,
+    address_in_properties: bool,
 }
 
 fn wanted(case: &Case) -> Wanted {
@@ -83,6 +84,7 @@ fn wanted(case: &Case) -> Wanted {
     };
     let route = |(on, named)| Route { name: String::new(), on: vec![on], named, when: None, actions: Vec::new() };
     let mut config = config::parse("trefoil.yaml", "version: 1\n").expect("a configuration");
+    config.identity.address_in_properties = case.address_in_properties;
     config.routes = on.into_iter().map(route).collect();
     Wanted::of(&config)
 }

@@ -506,7 +506,7 @@ mod tests {
 
     #[test]
     fn what_the_operator_left_out_is_known_and_not_matched_by() {
-        let config = IdentityConfig { match_by: vec![UserId] };
+        let config = IdentityConfig { match_by: vec![UserId], ..IdentityConfig::default() };
         let (found, _) = world(&[&[(UserId, "u1"), (Email, "a@example.com")]]);
         let r = resolve(&event(&[(IntercomId, "c1"), (Email, "a@example.com")], Kind::PersonNotFound), &found, &config);
         assert_eq!((r.person, r.conflicts), (None, vec![]));
@@ -518,7 +518,7 @@ mod tests {
         let (found, people) = world(&[&[(UserId, "u1"), (CioId, "aa")], &[(Email, "b@example.com"), (CioId, "bb")]]);
         let own: Ids<'_> = &[(UserId, "u1"), (Email, "b@example.com")];
         for (order, whose) in [(vec![UserId, Email], 0), (vec![Email, UserId], 1)] {
-            let r = resolve(&event(own, Kind::PersonNotFound), &found, &IdentityConfig { match_by: order });
+            let r = resolve(&event(own, Kind::PersonNotFound), &found, &IdentityConfig { match_by: order, ..IdentityConfig::default() });
             assert!(r.person.as_ref() == Some(&people[whose]) || r.absorb.contains(&people[whose]), "{r:?}");
         }
         // An address alone does not make one of two profiles; with the address first, the user id does.

@@ -1,9 +1,9 @@
 //! Jobs: what one event asks of one destination.
 //!
 //! A job names the person by our own id alone. Vendor ids and current values are looked up when it is done, so that an
-//! old job never carries an old truth.
+//! old job never carries an old truth. Of a company there is nothing to look up, so what is asked of one alone names nobody.
 
-use crate::action::{CustomerioAction, IntercomAction};
+use crate::action::{CustomerioAction, IntercomAction, IntercomVerb};
 use crate::event::{Event, Parent, Workspace};
 use crate::id::{Digest, EventId, PersonId};
 use crate::ports::{Message, QueueName};
@@ -16,7 +16,9 @@ pub struct Job {
     /// The event that asked for it.
     pub event: EventId,
     pub workspace: Workspace,
-    pub person: PersonId,
+    /// `None`: it is about a company, and nobody is known to belong to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
     pub created_at: Timestamp,
     #[serde(flatten)]
     pub work: Work,
@@ -59,13 +61,28 @@ impl Job {
         }
     }
 
-    /// The queue message that carries this job: grouped by person, deduplicated by what it asks. A question about a campaign is
-    /// a group of its own, so that no person's work waits behind it.
+    /// Whom it is about, for records: our own id of the person.
+    pub fn about(&self) -> &str {
+        self.person.as_ref().map_or("nobody", PersonId::as_str)
+    }
+
+    /// The company that it is about, where it is about nobody.
+    fn company(&self) -> &str {
+        let Work::Intercom(actions) = &self.work else { return "" };
+        let mut companies = actions.iter().filter_map(|action| match &action.what {
+            IntercomVerb::UpsertCompany(company) => Some(company.company_id.as_str()),
+            _ => None,
+        });
+        companies.next().unwrap_or_default()
+    }
+
+    /// The queue message that carries this job: grouped by person, or else by company, deduplicated by what it asks. A question
+    /// about a campaign is a group of its own, so that no person's work waits behind it.
     ///
     /// # Errors
     /// The job cannot be written as JSON.
     pub fn to_message(&self) -> Result<Message, serde_json::Error> {
-        let digest = Digest::new("job").with(self.person.as_str());
+        let digest = Digest::new("job").with(self.about());
         let dedup = match &self.work {
             // The version makes two moves of the facet two messages, and one move one message.
             Work::CustomerioFacet { version } => digest.with("facet").with(&version.to_string()).with(self.event.as_str()),
@@ -78,11 +95,10 @@ impl Job {
             }
         };
         let group = Digest::new("group").with(self.workspace.as_str());
-        let group = match &self.work {
-            Work::CustomerioLookUp(Parent { kind, id }) => group.with("campaign").with(kind.as_str()).with(id),
-            Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::Intercom(_) | Work::IntercomLookUp(_) => {
-                group.with(self.person.as_str())
-            }
+        let group = match (&self.work, &self.person) {
+            (Work::CustomerioLookUp(Parent { kind, id }), _) => group.with("campaign").with(kind.as_str()).with(id),
+            (_, Some(person)) => group.with(person.as_str()),
+            (_, None) => group.with("company").with(self.company()),
         };
         Message::json(self, group.hex(), dedup.hex())
     }

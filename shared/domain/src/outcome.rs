@@ -3,6 +3,9 @@
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
 
+/// There is nobody to do it to.
+pub const CONCERNS_NO_PERSON: &str = "concerns_no_person";
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {

@@ -6,9 +6,10 @@ use crate::event::{Channel, Choice, Event, IdKind, Kind, ListKind, WakeReason, a
 use crate::facet::{self, Summary};
 use crate::fold::Folded;
 use crate::job::{Job, LookUp, Work};
+use crate::outcome::CONCERNS_NO_PERSON;
 use crate::person::Person;
 use crate::ports::Wake;
-use crate::rules::{Decision, PersonView, Rendered, Routes, Scope, TicketView};
+use crate::rules::{Decision, PersonView, Rendered, RouteOn, Routes, Scope, TicketView};
 use crate::tickets::{Edge, EdgeKind, Status, Ticket, TicketFact, TicketId, TicketReport, opening};
 use crate::time::{Span, Timestamp};
 
@@ -33,6 +34,14 @@ struct Actions {
     intercom: Vec<IntercomAction>,
 }
 
+impl Actions {
+    fn into_jobs(self, event: &Event, person: Option<&Person>) -> Vec<Job> {
+        let customerio = (!self.customerio.is_empty()).then_some(Work::Customerio(self.customerio));
+        let intercom = (!self.intercom.is_empty()).then_some(Work::Intercom(self.intercom));
+        customerio.into_iter().chain(intercom).map(|work| job(event, person, work)).collect()
+    }
+}
+
 /// Where in a person's history a trigger comes from; the parts of an action's id.
 struct Cause<'a> {
     trigger: Trigger,
@@ -53,13 +62,7 @@ pub fn plan(
     now: Timestamp,
 ) -> Plan {
     let mut plan = Plan::default();
-    let job = |work: Work| Job {
-        event: event.id.clone(),
-        workspace: person.workspace.clone(),
-        person: person.id.clone(),
-        created_at: event.received_at,
-        work,
-    };
+    let job = |work: Work| job(event, Some(person), work);
 
     let moved_by_this = person.facet.moved_by.as_ref() == Some(&event.id);
     let due_again = matches!(event.kind, Kind::Due(WakeReason::RepairCustomerio)) && person.facet.version > 0;
@@ -80,17 +83,58 @@ pub fn plan(
         plan.wakes.push(wake(WakeReason::ReRead, now.plus(QUIET_FOR)));
     }
 
-    let Actions { customerio, intercom } = actions(event, person, campaign_name, config, routes, now, &mut plan.skipped);
-    plan.openings = intercom.iter().filter_map(|action| opening(&action.what.opens_with()?)).collect();
-    if !customerio.is_empty() {
-        plan.jobs.push(job(Work::Customerio(customerio)));
-    }
-    if !intercom.is_empty() {
-        plan.jobs.push(job(Work::Intercom(intercom)));
-    }
+    let actions = actions(event, person, campaign_name, config, routes, now, &mut plan.skipped);
+    plan.openings = actions.intercom.iter().filter_map(|action| opening(&action.what.opens_with()?)).collect();
+    plan.jobs.extend(actions.into_jobs(event, Some(person)));
 
     plan.jobs.extend(look_ups(event, person, folded, config).into_iter().map(|question| job(Work::IntercomLookUp(question))));
     plan
+}
+
+/// What follows from an event about a company to which nobody is known to belong: what routes ask for that needs no person. Of
+/// whatever speaks of one nothing comes.
+pub fn plan_for_nobody(event: &Event, routes: &Routes, now: Timestamp) -> Plan {
+    let (mut plan, mut actions) = (Plan::default(), Actions::default());
+    let scope = Scope::new(event, None, None, now);
+    for what in facts(&event.kind) {
+        let cause = Cause { trigger: Trigger { source: event.source, what }, at: event.occurred_at, ticket: None, edge: None };
+        for route in routes.on(cause.trigger, &event.kind) {
+            take(event, None, &cause, route, &scope, &mut actions, &mut plan.skipped);
+        }
+    }
+    plan.jobs = actions.into_jobs(event, None);
+    plan
+}
+
+fn job(event: &Event, person: Option<&Person>, work: Work) -> Job {
+    let (workspace, person) = (event.workspace.clone(), person.map(|person| person.id.clone()));
+    Job { event: event.id.clone(), workspace, person, created_at: event.received_at, work }
+}
+
+/// What a route asks for, if it is taken.
+fn take(
+    event: &Event,
+    person: Option<&Person>,
+    cause: &Cause<'_>,
+    route: RouteOn<'_>,
+    scope: &Scope<'_>,
+    actions: &mut Actions,
+    skipped: &mut Vec<(String, String)>,
+) {
+    let rendered = match route.decide(scope) {
+        Decision::Take(rendered) => rendered,
+        Decision::Skip(reason) => return skipped.push((route.name().to_owned(), reason)),
+    };
+    for Rendered { index, what } in rendered {
+        match what {
+            Ok(_) if person.is_none() && route.needs_person(index) => {
+                skipped.push((route.name().to_owned(), CONCERNS_NO_PERSON.to_owned()));
+            }
+            Ok(Verb::Customerio(verb)) => actions.customerio.push(action(event, person, cause, route.name(), index, verb)),
+            Ok(Verb::Intercom(verb)) => actions.intercom.push(action(event, person, cause, route.name(), index, verb)),
+            Err(reason) => skipped.push((route.name().to_owned(), reason)),
+        }
+    }
 }
 
 fn actions(
@@ -113,20 +157,7 @@ fn actions(
         let ticket_view = cause.ticket.and_then(|id| Some(ticket_view(id, person.tickets.get(id)?, cause, config)));
         let scope = Scope::new(event, &person_view, ticket_view.as_ref(), now).with_campaign_name(campaign_name);
         for route in routes.on(cause.trigger, &event.kind) {
-            match route.decide(&scope) {
-                Decision::Take(rendered) => {
-                    for Rendered { index, what } in rendered {
-                        match what {
-                            Ok(Verb::Customerio(verb)) => {
-                                actions.customerio.push(action(event, person, cause, route.name(), index, verb));
-                            }
-                            Ok(Verb::Intercom(verb)) => actions.intercom.push(action(event, person, cause, route.name(), index, verb)),
-                            Err(reason) => skipped.push((route.name().to_owned(), reason)),
-                        }
-                    }
-                }
-                Decision::Skip(reason) => skipped.push((route.name().to_owned(), reason)),
-            }
+            take(event, Some(person), cause, route, &scope, &mut actions, skipped);
         }
     }
     actions
@@ -234,7 +265,7 @@ fn fact_of(fact: &TicketFact) -> Option<What> {
     }
 }
 
-fn action<V>(event: &Event, person: &Person, cause: &Cause<'_>, route: &str, index: usize, what: V) -> Action<V> {
+fn action<V>(event: &Event, person: Option<&Person>, cause: &Cause<'_>, route: &str, index: usize, what: V) -> Action<V> {
     let index = index.to_string();
     let id = match (cause.edge, cause.ticket) {
         (Some((edge, episode)), Some(ticket)) => {
@@ -245,7 +276,8 @@ fn action<V>(event: &Event, person: &Person, cause: &Cause<'_>, route: &str, ind
         }
         // An event that names nobody may concern several people.
         (Some(_) | None, Some(_) | None) if event.ids.is_empty() => {
-            action_id(&["event", event.id.as_str(), person.id.as_str(), &cause.trigger.to_string(), route, &index])
+            let person = person.map_or("", |person| person.id.as_str());
+            action_id(&["event", event.id.as_str(), person, &cause.trigger.to_string(), route, &index])
         }
         (Some(_) | None, Some(_) | None) => action_id(&["event", event.id.as_str(), &cause.trigger.to_string(), route, &index]),
     };

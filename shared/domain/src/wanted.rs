@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
+    /// As [`crate::config::IdentityConfig::address_in_properties`].
+    pub address_in_properties: bool,
     by_trigger: BTreeMap<Trigger, Names>,
 }
 
@@ -28,7 +30,7 @@ impl Wanted {
                 Names::These(_) | Names::Any => *names = Names::Any,
             }
         }
-        Self { by_trigger }
+        Self { address_in_properties: config.identity.address_in_properties, by_trigger }
     }
 
     /// Some route may act on this fact, under this name where the fact has one; `None`: the name is not known yet.

@@ -132,6 +132,7 @@ fn what_is_commented_out_in_the_shipped_file_is_valid() {
             "asked for a call",
             "behaviour to Intercom",
             "campaign activity by metric",
+            "deletions of Segment",
             "risk of churn as a ticket",
             "risk of churn to the team",
             "segment entered, as an attribute",
@@ -148,13 +149,14 @@ fn what_is_commented_out_in_the_shipped_file_is_valid() {
 fn identity_and_consent_are_read_in_their_order() {
     let read = |text: &str| config::parse("test.yaml", text).unwrap_or_else(|problems| panic!("{problems}"));
     let nothing = read("version: 1\n");
-    assert_eq!((nothing.identity, nothing.consent), (IdentityConfig::default(), ConsentConfig::default()));
+    assert_eq!((&nothing.identity, &nothing.consent), (&IdentityConfig::default(), &ConsentConfig::default()));
     let given = read(
-        "version: 1\nidentity: { match_by: [user_id, phone, email] }\n\
+        "version: 1\nidentity: { match_by: [user_id, phone, email], address_in_properties: true }\n\
          consent: { explicit_opt_ins: [segment.person.subscribed, intercom.person.subscribed] }\n",
     );
     assert_eq!(given.identity.match_by, [IdKind::UserId, IdKind::Phone, IdKind::Email]);
     assert_eq!(given.identity.strength(IdKind::AnonymousId), None);
+    assert!(given.identity.address_in_properties && !nothing.identity.address_in_properties);
     assert_eq!(given.consent.explicit_opt_ins, [Source::Segment, Source::Intercom]);
 }
 

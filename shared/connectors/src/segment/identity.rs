@@ -1,7 +1,7 @@
 //! Who a message is about.
 //!
-//! Never from `properties.email`: of an event that is somebody else's as often as not, an agent's, an invited
-//! colleague's. <https://segment.com/docs/connections/spec/common/#identities>
+//! Never from `properties.email`, unless the operator says so: of an event that is somebody else's as often as not, an
+//! agent's, an invited colleague's. <https://segment.com/docs/connections/spec/common/#identities>
 
 use super::wire::{Call, Context, ExternalId, Who};
 use crate::lenient::real;
@@ -39,6 +39,11 @@ pub(super) fn identifiers(call: &Call<'_>, context: &Context<'_>, traits: Option
         }
     }
     seen
+}
+
+/// Of a text that is one.
+pub(super) fn address(text: &str) -> Option<Identifier> {
+    Identifier::new(IdKind::Email, text).filter(|_| is_address(text))
 }
 
 /// One that another tool has for the person, under a name that the customer's space gives it.

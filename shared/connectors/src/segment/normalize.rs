@@ -3,7 +3,7 @@
 
 use super::computed::Computed;
 use super::consent::{Says, of_trait};
-use super::identity::identifiers;
+use super::identity::{address, identifiers};
 use super::traits::canonical;
 use super::wire::{Call, Context, PageNames, Unreadable, Who, object, unwrapped};
 use crate::half_characters::without_half_characters;
@@ -144,7 +144,7 @@ impl Message<'_> {
         if kinds.is_empty() {
             return Err(NOT_WANTED);
         }
-        self.all(self.ids(None), kinds)
+        self.all(self.ids_or_address(self.call.properties, UNREADABLE_PROPERTIES)?, kinds)
     }
 
     /// What Engage sends goes by names that everybody can choose, and says nothing of consent.
@@ -177,7 +177,7 @@ impl Message<'_> {
     /// The traits are the company's, its address and telephone number included.
     fn group(&self) -> Result<Vec<Event>, Left> {
         let id = self.call.group_id.get().ok_or(Left::Unusable("no_group_id"))?;
-        let ids = self.ids(None);
+        let ids = self.ids_or_address(self.call.traits, UNREADABLE_TRAITS)?;
         let what = if ids.is_empty() { What::CompanyUpdated } else { What::CompanyJoined };
         if !self.reader.takes(what, None) {
             return Err(NOT_WANTED);
@@ -218,6 +218,17 @@ impl Message<'_> {
 
     fn ids(&self, traits: Option<&Who<'_>>) -> Vec<Identifier> {
         identifiers(&self.call, &self.context, traits)
+    }
+
+    /// Of a call whose values are not the person's: its ids, and where nothing but a browser is among them, and the operator
+    /// says so, the address among the values. That one alone: whose the browser is it does not say.
+    fn ids_or_address(&self, values: Option<&RawValue>, otherwise: Left) -> Result<Vec<Identifier>, Left> {
+        let ids = self.ids(None);
+        if !self.reader.wanted.address_in_properties || ids.iter().any(|id| id.kind != IdKind::AnonymousId) {
+            return Ok(ids);
+        }
+        let who: Who<'_> = object(values).map_err(|Unreadable| otherwise)?.unwrap_or_default();
+        Ok(who.email.get().and_then(address).map_or(ids, |email| vec![email]))
     }
 
     fn named(&self, ids: Vec<Identifier>) -> Result<Vec<Identifier>, Left> {

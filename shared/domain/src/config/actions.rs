@@ -83,6 +83,8 @@ pub struct Map {
     pub(super) most: Option<(usize, &'static str)>,
     /// Names that mean something else to the destination.
     pub(super) reserved: &'static [&'static str],
+    /// Names that do not go along where one expression gives everything: they are there only where they are written.
+    pub(crate) unasked: &'static [&'static str],
 }
 
 /// What must hold between the fields of an action, or between it and its route or the file.
@@ -138,8 +140,14 @@ const fn text(expected: &'static str) -> Shape {
     Shape::Text { expected }
 }
 
-const CONTACT_ATTRIBUTES: Shape =
-    Shape::Map(Map { entry: "an attribute", example: "plan: \"${event.attributes.plan}\"", open_names: true, most: None, reserved: &[] });
+const CONTACT_ATTRIBUTES: Shape = Shape::Map(Map {
+    entry: "an attribute",
+    example: "plan: \"${event.attributes.plan}\"",
+    open_names: true,
+    most: None,
+    reserved: &[],
+    unasked: &[],
+});
 const TIME: Shape = Shape::Value;
 const TAG: Shape = text("the name of a tag");
 const ADMIN: Field = optional("assign_to_admin", text("the id of a teammate"), "Id of a teammate. Not beside `assign_to_team`");
@@ -166,6 +174,7 @@ pub static ACTIONS: &[ActionKind] = &[
                     open_names: false,
                     most: None,
                     reserved: &RESERVED_PROPERTIES,
+                    unasked: &[],
                 }),
                 "`recipient`, `from_address` and `reply_to` are Customer.io's own",
             ),
@@ -235,8 +244,9 @@ pub static ACTIONS: &[ActionKind] = &[
                     open_names: false,
                     most: Some((MOST_METADATA, "Intercom keeps the first 10 of an event, and one is Trefoil's own mark")),
                     reserved: &[],
+                    unasked: &["email"],
                 }),
-                "At most 9",
+                "At most 9. `email` only where it is written, not out of `\"${event.attributes}\"`",
             ),
         ],
         needs_person: true,

@@ -208,13 +208,21 @@ impl Build<'_> {
 
     fn identity(&mut self, node: &Node, path: &str) -> IdentityConfig {
         let mut identity = IdentityConfig::default();
-        let Some(fields) = self.mapping(node, path, &["match_by"]) else { return identity };
+        let Some(fields) = self.mapping(node, path, &["match_by", "address_in_properties"]) else { return identity };
         if let Some((node, path)) = fields.get("match_by") {
             let known =
                 [("user_id", IdKind::UserId), ("email", IdKind::Email), ("phone", IdKind::Phone), ("anonymous_id", IdKind::AnonymousId)];
             identity.match_by = self.words(node, &path, &known).unwrap_or(identity.match_by);
             self.empty_list(node, &path, "nobody could be recognised");
             self.user_id_first(node, &path);
+        }
+        if let Some((node, path)) = fields.get("address_in_properties") {
+            match &node.value {
+                Value::Bool(value) => identity.address_in_properties = *value,
+                Value::Null | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::List(_) | Value::Map(_) | Value::Broken => {
+                    self.wrong_type(node, &path, "`true` or `false`");
+                }
+            }
         }
         identity
     }

@@ -102,6 +102,8 @@ pub struct IdentityConfig {
     /// Strongest first: where two of them name two people, the earlier one decides. What is left out is never matched by. The
     /// user id is always there, and first.
     pub match_by: Vec<IdKind>,
+    /// Where a call of Segment names no user: the address among an event's properties, or a group's traits, says whose it is.
+    pub address_in_properties: bool,
 }
 
 impl IdentityConfig {
@@ -119,7 +121,7 @@ impl IdentityConfig {
 
 impl Default for IdentityConfig {
     fn default() -> Self {
-        Self { match_by: vec![IdKind::UserId, IdKind::Email, IdKind::Phone, IdKind::AnonymousId] }
+        Self { match_by: vec![IdKind::UserId, IdKind::Email, IdKind::Phone, IdKind::AnonymousId], address_in_properties: false }
     }
 }
 

@@ -136,6 +136,11 @@ impl<'r> RouteOn<'r> {
         &self.route.name
     }
 
+    /// Whether the action at this place is done to a person.
+    pub fn needs_person(&self, index: usize) -> bool {
+        self.route.actions.get(index).is_some_and(CompiledAction::needs_person)
+    }
+
     pub fn decide(&self, scope: &Scope<'_>) -> Decision {
         let view = View { scope, on: self.on };
         let mut context = Context::with_env(Arc::clone(&LANGUAGE));

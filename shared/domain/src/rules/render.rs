@@ -131,6 +131,10 @@ impl Compiler<'_> {
 struct Unusable;
 
 impl CompiledAction {
+    pub(super) fn needs_person(&self) -> bool {
+        self.kind.needs_person
+    }
+
     /// The error names the field: `value_failed: properties.score`.
     pub(super) fn render(&self, context: &Context<'_, '_>, view: &View<'_, '_>) -> Result<Verb, String> {
         let mut fields = JsonMap::new();
@@ -143,7 +147,12 @@ impl CompiledAction {
                 CompiledField::Entries(entries) => Some(Json::Object(map(field, entries, context, view)?)),
                 CompiledField::Mapping(value) => match value.evaluate(context, view) {
                     Ok(Some(Json::Object(mut values))) => {
-                        values.retain(|_, value| !value.is_null());
+                        // Of a mapping that is put together in the expression itself, everything is asked for.
+                        let unasked = match &field.shape {
+                            Shape::Map(map) if value.field.is_some() => map.unasked,
+                            _ => &[],
+                        };
+                        values.retain(|name, value| !value.is_null() && !unasked.contains(&name.as_str()));
                         Some(Json::Object(values))
                     }
                     Ok(None) => None,

@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 /// What expressions may see, for one event. Make one for an event and ask all its routes: its attributes are converted at most once.
 pub struct Scope<'a> {
     event: &'a Event,
-    person: &'a PersonView<'a>,
+    person: Option<&'a PersonView<'a>>,
     ticket: Option<&'a TicketView<'a>>,
     now: Timestamp,
     campaign_name: Option<&'a str>,
@@ -60,9 +60,15 @@ pub struct TicketView<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// `ticket` must be given for the triggers of tickets; an expression finds nothing in it otherwise.
-    pub fn new(event: &'a Event, person: &'a PersonView<'a>, ticket: Option<&'a TicketView<'a>>, now: Timestamp) -> Self {
-        Self { event, person, ticket, now, campaign_name: None, attributes: OnceLock::new() }
+    /// `ticket` must be given for the triggers of tickets; an expression finds nothing in it otherwise. Without a `person`,
+    /// which only a company can do, whatever speaks of one fails.
+    pub fn new(
+        event: &'a Event,
+        person: impl Into<Option<&'a PersonView<'a>>>,
+        ticket: Option<&'a TicketView<'a>>,
+        now: Timestamp,
+    ) -> Self {
+        Self { event, person: person.into(), ticket, now, campaign_name: None, attributes: OnceLock::new() }
     }
 
     /// Of a message; it is no part of the event.
@@ -216,16 +222,6 @@ impl Scope<'_> {
             "event.replied_by" => {
                 text(self.fact().and_then(|fact| if let TicketFact::Replied { by } = fact { Some(author(*by)) } else { None }))
             }
-            "person.id" => text(Some(self.person.id)),
-            "person.user_id" => text(self.person.user_id),
-            "person.email" => text(self.person.email),
-            "person.phone" => text(self.person.phone),
-            "person.cio_id" => text(self.person.cio_id),
-            "person.unsubscribed" => CowVal::owned(CelBool::from(self.person.unsubscribed)),
-            "person.has_open_ticket" => CowVal::owned(CelBool::from(self.person.has_open_ticket)),
-            "person.open_ticket_count" => number(Some(i64::from(self.person.open_ticket_count))),
-            "person.open_ticket_priority" => text(self.person.open_ticket_priority),
-            "person.last_csat_score" => number(self.person.last_csat_score.map(i64::from)),
             "ticket.id" => text(self.ticket.map(|ticket| ticket.id)),
             "ticket.priority" => text(self.ticket.and_then(|ticket| ticket.priority)),
             "ticket.category" => text(self.ticket.and_then(|ticket| ticket.category)),
@@ -239,8 +235,8 @@ impl Scope<'_> {
             // Most routes want a few of many attributes: those are handed over one by one. What is not found here is looked for in
             // the whole map, where its absence becomes the right error.
             _ => {
-                if let Some(window) = variable.strip_prefix("person.suppressed.") {
-                    return Some(CowVal::owned(CelBool::from(self.person.suppressed.get(window).copied().unwrap_or(false))));
+                if let Some(field) = variable.strip_prefix("person.") {
+                    return of_person(self.person?, field);
                 }
                 let name = variable.strip_prefix("event.attributes.").filter(|name| !name.contains('.'))?;
                 CowVal::Owned(from_json(self.attribute(name)?))
@@ -248,6 +244,23 @@ impl Scope<'_> {
         };
         Some(value)
     }
+}
+
+fn of_person<'b>(person: &'b PersonView<'_>, field: &str) -> Option<CowVal<'b, 'b>> {
+    let value = match field {
+        "id" => text(Some(person.id)),
+        "user_id" => text(person.user_id),
+        "email" => text(person.email),
+        "phone" => text(person.phone),
+        "cio_id" => text(person.cio_id),
+        "unsubscribed" => CowVal::owned(CelBool::from(person.unsubscribed)),
+        "has_open_ticket" => CowVal::owned(CelBool::from(person.has_open_ticket)),
+        "open_ticket_count" => number(Some(i64::from(person.open_ticket_count))),
+        "open_ticket_priority" => text(person.open_ticket_priority),
+        "last_csat_score" => number(person.last_csat_score.map(i64::from)),
+        _ => CowVal::owned(CelBool::from(person.suppressed.get(field.strip_prefix("suppressed.")?).copied().unwrap_or(false))),
+    };
+    Some(value)
 }
 
 fn author(by: Author) -> &'static str {

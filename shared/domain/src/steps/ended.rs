@@ -58,7 +58,7 @@ pub(super) async fn end<S: Store, Q: Queue, C: Clock, J: Jitter>(
             // The same event may ask something else of the lane, for its person.
             Work::CustomerioLookUp(_) => format!("{lane}#{what}"),
             Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::Intercom(_) | Work::IntercomLookUp(_) => {
-                format!("{lane}#{}", job.person)
+                format!("{lane}#{}", job.about())
             }
         };
         records.push(Record { notes, ..record(&job.event, &stage, now, what, outcome) });

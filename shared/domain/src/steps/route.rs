@@ -11,9 +11,9 @@ use crate::id::{ConflictId, PersonId};
 use crate::identity::{self, Claim, Conflict, ConflictKind, Resolution};
 use crate::job::{Job, Work};
 use crate::label::Label;
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{CONCERNS_NO_PERSON, Outcome, Reason};
 use crate::person::{Opening, Person, RecordKey};
-use crate::plan::{Plan, plan};
+use crate::plan::{Plan, plan, plan_for_nobody};
 use crate::ports::{
     Alias, AliasKey, Clock, Commit, ConflictNote, Delivery, Disposition, Found, Jitter, Message, Put, Queue, QueueName, Record, Store,
     StoreError, Wake,
@@ -172,15 +172,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         if let Kind::CampaignNamed(named) = &event.kind {
             return self.keep_name(event, named, &found, now).await;
         }
-        let targets = match targets(event, &found, self.config) {
+        let targets = match targets(event, &found, self.config, self.routes) {
             Ok(targets) => targets,
-            Err(outcome) => {
-                return Ok(Some(Routed {
-                    jobs: Vec::new(),
-                    wakes: Vec::new(),
-                    record: record(&event.id, "route", now, event.kind.name(), outcome),
-                }));
-            }
+            Err(outcome) => return Ok(Some(self.for_nobody(event, outcome, now))),
         };
         let recognised: Vec<Recognised<'_>> = targets.iter().map(|target| self.recognise(event, target, &found, now)).collect();
         let aliases = self.read_claims(&found, &recognised).await?;
@@ -260,7 +254,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let job = Job {
             event: event.id.clone(),
             workspace: event.workspace.clone(),
-            person: person.clone(),
+            person: Some(person.clone()),
             created_at: event.received_at,
             work: Work::CustomerioLookUp(campaign.clone()),
         };
@@ -277,6 +271,22 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         }
         let record = record(&event.id, "route", now, event.kind.name(), outcome);
         Ok(Some(Routed { jobs: Vec::new(), wakes: Vec::new(), record }))
+    }
+
+    /// There is nobody to whom the event belongs: what remains is what it says of a company.
+    fn for_nobody(&self, event: &Event, outcome: Outcome, now: Timestamp) -> Routed {
+        let of_a_company =
+            matches!(event.kind, Kind::CompanyUpdated(_) | Kind::CompanyDeleted(_) | Kind::CompanyJoined(_) | Kind::CompanyLeft(_));
+        let plan = match &outcome {
+            Outcome::Skipped { .. } if of_a_company => plan_for_nobody(event, self.routes, now),
+            Outcome::Skipped { .. } | Outcome::Done | Outcome::RetryAfter { .. } | Outcome::Rejected { .. } | Outcome::Blocked { .. } => {
+                Plan::default()
+            }
+        };
+        let outcome = if plan.jobs.is_empty() { outcome } else { Outcome::Done };
+        let mut record = record(&event.id, "route", now, event.kind.name(), outcome);
+        record.skipped = plan.skipped;
+        Routed { jobs: plan.jobs, wakes: Vec::new(), record }
     }
 
     /// Reads every id that the event names, and whom they lead to. One round trip as long as people are found under the
@@ -473,7 +483,7 @@ struct Decided {
 }
 
 /// Whom the event concerns: the one whom its ids name or, where it has none, everybody known to take part in the ticket.
-fn targets(event: &Event, found: &Found, config: &Config) -> Result<Vec<Target>, Outcome> {
+fn targets(event: &Event, found: &Found, config: &Config, routes: &Routes) -> Result<Vec<Target>, Outcome> {
     // Only strangers are made from it, and those have ids.
     let nobody = Identifier { kind: IdKind::IntercomId, value: String::new() };
     let known = |person: &Person| {
@@ -491,7 +501,7 @@ fn targets(event: &Event, found: &Found, config: &Config) -> Result<Vec<Target>,
     if event.ids.is_empty() {
         let Some(ticket) = ticket_of(event) else {
             return Err(match &event.kind {
-                Kind::CompanyUpdated(_) | Kind::CompanyDeleted(_) => Outcome::skipped("concerns_no_person"),
+                Kind::CompanyUpdated(_) | Kind::CompanyDeleted(_) => Outcome::skipped(CONCERNS_NO_PERSON),
                 _ => Outcome::blocked("names_nobody"),
             });
         };
@@ -514,8 +524,10 @@ fn targets(event: &Event, found: &Found, config: &Config) -> Result<Vec<Target>,
         (None, Some(first)) if first.kind == IdKind::AnonymousId => {
             Err(if opts_out(event) { Outcome::blocked("anonymous_stranger") } else { Outcome::skipped("anonymous_stranger") })
         }
-        // Nobody is made in order to be deleted.
-        (None, Some(_)) if event.kind == Kind::PersonDeleted && event.source != Source::Intercom => Err(Outcome::skipped("nobody_known")),
+        // Nobody is made in order to be deleted, unless a route deletes them elsewhere too: there they may well be known.
+        (None, Some(_)) if event.kind == Kind::PersonDeleted && event.source != Source::Intercom && !deletes(event, routes) => {
+            Err(Outcome::skipped("nobody_known"))
+        }
         // An address that binds nobody is no reason to make somebody.
         (None, Some(first)) if conflicts.is_empty() || !matches!(first.kind, IdKind::Email | IdKind::Phone) => {
             Ok(vec![Target { person: None, first, absorb, hold, conflicts }])
@@ -525,6 +537,10 @@ fn targets(event: &Event, found: &Found, config: &Config) -> Result<Vec<Target>,
         (None, None) if conflicts.is_empty() && !opts_out(event) => Err(Outcome::skipped("not_matched_by")),
         (None, None) => Err(ambiguous(event)),
     }
+}
+
+fn deletes(event: &Event, routes: &Routes) -> bool {
+    routes.on(Trigger { source: event.source, what: What::PersonDeleted }, &event.kind).next().is_some()
 }
 
 fn opts_out(event: &Event) -> bool {

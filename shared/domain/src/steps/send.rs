@@ -14,7 +14,7 @@ use crate::event::{IdKind, Identifier, WakeReason};
 use crate::facet::{self, Facet, Summary};
 use crate::id::PersonId;
 use crate::job::{Job, Work};
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{CONCERNS_NO_PERSON, Outcome, Reason};
 use crate::person::Person;
 use crate::ports::{
     Address, AliasKey, Clock, Commit, Customerio, CustomerioWrite, Delivery, Destination, Disposition, Jitter, Mark, ProfileLookUp,
@@ -148,10 +148,15 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
     /// Reads people and marks, follows merges, and settles what needs no writing.
     async fn targets(&self, incoming: &[Incoming], outcomes: &mut [Option<Outcome>]) -> Result<Vec<Target>, StoreError> {
         let now = self.clock.now();
-        let known = People::read(self.store, Destination::Customerio, incoming.iter().map(|i| i.job.person.clone()).collect()).await?;
+        let known =
+            People::read(self.store, Destination::Customerio, incoming.iter().filter_map(|i| i.job.person.clone()).collect()).await?;
         let mut targets: BTreeMap<PersonId, Target> = BTreeMap::new();
         for (index, Incoming { job, .. }) in incoming.iter().enumerate() {
-            let Some((person, mark, left_open)) = known.survivor(&job.person) else {
+            let Some(person) = &job.person else {
+                outcomes[index] = Some(Outcome::skipped(CONCERNS_NO_PERSON));
+                continue;
+            };
+            let Some((person, mark, left_open)) = known.survivor(person) else {
                 outcomes[index] = Some(Outcome::skipped("person_forgotten"));
                 continue;
             };

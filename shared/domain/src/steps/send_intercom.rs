@@ -17,12 +17,12 @@ use super::ended::{Ended, end, worst};
 use super::look_up::{LookUps, NOT_FOUND};
 use super::people::People;
 use super::{MALFORMED_AGAIN, malformed, retry_all};
-use crate::action::IntercomAction;
+use crate::action::{IntercomAction, IntercomVerb};
 use crate::config::Config;
 use crate::id::PersonId;
 use crate::job::{Job, Work};
 use crate::ledger::Ledger;
-use crate::outcome::Outcome;
+use crate::outcome::{CONCERNS_NO_PERSON, Outcome};
 use crate::ports::{
     Clock, Delivery, Destination, Disposition, EventNames, Intercom, IntercomLookUps, Jitter, Message, Queue, QueueName, Store,
 };
@@ -96,7 +96,7 @@ where
         if incoming.is_empty() {
             return Vec::new();
         }
-        let wanted = incoming.iter().map(|i| i.job.person.clone()).collect();
+        let wanted = incoming.iter().filter_map(|i| i.job.person.clone()).collect();
         let known = match People::read(self.store, Destination::Intercom, wanted).await {
             Ok(known) => known,
             Err(error) => {
@@ -107,8 +107,13 @@ where
         };
         let mut of_person: BTreeMap<&PersonId, Vec<usize>> = BTreeMap::new();
         let mut results: Vec<Option<Came>> = incoming.iter().map(|_| None).collect();
-        for (index, Incoming { job, .. }) in incoming.iter().enumerate() {
-            match known.survivor(&job.person) {
+        let mut of_nobody = Vec::new();
+        for (index, Incoming { delivery, job }) in incoming.iter().enumerate() {
+            let Some(person) = &job.person else {
+                of_nobody.push((index, delivery.group.as_str(), job));
+                continue;
+            };
+            match known.survivor(person) {
                 Some((person, _, _)) => of_person.entry(&person.id).or_default().push(index),
                 None => results[index] = Some(Came { index, outcome: Outcome::skipped("person_forgotten"), notes: Vec::new() }),
             }
@@ -119,12 +124,12 @@ where
             Some(self.visit(Visit::new(person, mark, known.absorbed(person)), jobs))
         });
         let mut learnt = Vec::new();
-        for (ended, told) in futures::future::join_all(visits).await {
-            learnt.extend(told);
-            for result in ended {
-                let index = result.index;
-                results[index] = Some(result);
-            }
+        let (ended, companies) = futures::future::join(futures::future::join_all(visits), self.companies(of_nobody)).await;
+        let (ended, told): (Vec<_>, Vec<_>) = ended.into_iter().unzip();
+        learnt.extend(told.into_iter().flatten());
+        for result in ended.into_iter().flatten().chain(companies) {
+            let index = result.index;
+            results[index] = Some(result);
         }
         let ended = incoming.into_iter().zip(results).map(|(Incoming { delivery, job }, result)| {
             let (outcome, notes) =
@@ -167,6 +172,35 @@ where
             results.iter_mut().filter(|result| result.outcome == Outcome::Done).for_each(|result| result.outcome = outcome.clone());
         }
         (results, visit.learnt)
+    }
+
+    /// Jobs that are about a company and nobody, each with its place and its group. There is no contact that would remember what
+    /// was written: a repeat writes the same again. What has to wait makes those behind it in its group wait.
+    async fn companies(&self, jobs: Vec<(usize, &str, &Job)>) -> Vec<Came> {
+        let mut results = Vec::new();
+        let mut halted: BTreeMap<&str, Outcome> = BTreeMap::new();
+        for (index, group, job) in jobs {
+            let (mut outcomes, mut notes) = (Vec::new(), Vec::new());
+            for action in actions(job) {
+                let outcome = match (halted.get(group), &action.what) {
+                    (Some(halted), _) => halted.clone(),
+                    (None, IntercomVerb::UpsertCompany(company)) => match self.write_company(company).await {
+                        Ok(made) => {
+                            notes.extend(made.notes);
+                            Outcome::Done
+                        }
+                        Err(halt) => halt.outcome(),
+                    },
+                    (None, _) => Outcome::skipped(CONCERNS_NO_PERSON),
+                };
+                if let Outcome::RetryAfter { .. } = outcome {
+                    halted.insert(group, outcome.clone());
+                }
+                outcomes.push(outcome);
+            }
+            results.push(Came { index, outcome: worst(&outcomes), notes });
+        }
+        results
     }
 
     async fn job(&self, visit: &mut Visit<'_>, job: &Job) -> Outcome {

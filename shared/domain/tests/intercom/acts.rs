@@ -2,7 +2,7 @@
 
 use super::*;
 use trefoil_domain::action::UpsertCompany;
-use trefoil_domain::event::{Channel, Choice, ConsentChange};
+use trefoil_domain::event::{Channel, Choice, Company, ConsentChange};
 use trefoil_domain::ledger::{Entry, Review, Step};
 use trefoil_domain::outcome::Outcome;
 use trefoil_domain::ports::Store;
@@ -269,4 +269,56 @@ fn leads_of_a_person_go_up_in_their_user() {
         assert_eq!(bench.does(&person, "merge", NOW, vec![IntercomVerb::MergeContacts]).0, Outcome::Done);
         assert!(matches!(bench.intercom.inside.lock().expect("lock").contacts[&lead].life, Life::MergedInto(_)));
     });
+}
+
+/// Of a company to which nobody is known to belong, what needs no person is done, and nobody is made of it.
+#[test]
+fn a_company_of_nobody_is_written_and_nothing_else() {
+    let file = "version: 1\nroutes:\n  - name: companies\n    on: [segment.company.joined, segment.company.updated]\n    do:\n\
+        \x20     - intercom.upsert_company: { company_id: \"${event.company_id}\" }\n\
+        \x20 - name: tags\n    on: segment.company.joined\n    do: [ intercom.add_tag: { tag: member } ]\n\
+        \x20 - name: of people\n    on: segment.company.joined\n    when: person.unsubscribed == false\n    do: [ intercom.upsert_company: { company_id: other } ]\n";
+    let (config, routes) = config::check("trefoil.yaml", file).expect("a file");
+    let world = World::new(7, NOW);
+    world.forgets.store(0, Ordering::Relaxed);
+    let intercom = Simulated::calm(&world);
+    let bench = Bench { world: &world, intercom: &intercom, config: &config, routes: &routes, names: EventNameBudget::new(&config) };
+    let company = || Company { id: "g1".to_owned(), own_id: None, attributes: BTreeMap::new() };
+    let browser = vec![id(IdKind::AnonymousId, "a1")];
+    for (ids, kind) in [(browser, Kind::CompanyJoined(company())), (Vec::new(), Kind::CompanyUpdated(company()))] {
+        let event = event_id(Source::Segment, &workspace(), &[&format!("{ids:?} {}", kind.name())]);
+        let before = intercom.calls.load(Ordering::Relaxed);
+        bench.hear(ids, Source::Segment, kind.clone());
+        bench.settle();
+        assert_eq!(intercom.calls.load(Ordering::Relaxed) - before, 1, "{}", kind.name());
+        let records = now_or_never(world.history(&event, world.now())).expect("reads");
+        let told: Vec<(&str, &Outcome)> = records.iter().map(|record| (record.stage.as_str(), &record.outcome)).collect();
+        assert_eq!(told, [("route", &Outcome::Done), ("intercom#nobody", &Outcome::Done)], "{}", kind.name());
+        let skipped: Vec<(&str, &str)> = records[0].skipped.iter().map(|(route, why)| (route.as_str(), why.as_str())).collect();
+        match kind {
+            Kind::CompanyJoined(_) => assert_eq!(skipped, [("tags", "concerns_no_person"), ("of people", "when_failed")]),
+            _ => assert_eq!(skipped, []),
+        }
+    }
+    assert!(world.people().is_empty(), "nobody is made of it");
+}
+
+/// Where a route deletes people, also whom we never heard of.
+#[test]
+fn who_is_deleted_at_segment_is_looked_for_where_a_route_deletes() {
+    for (file, calls) in [
+        ("version: 1\n", 0),
+        ("version: 1\nroutes:\n  - { name: gone, on: segment.person.deleted, do: [ intercom.delete_contact: {} ] }\n", 2),
+    ] {
+        let (config, routes) = config::check("trefoil.yaml", file).expect("a file");
+        let world = World::new(7, NOW);
+        world.forgets.store(0, Ordering::Relaxed);
+        let intercom = Simulated::calm(&world);
+        intercom.add(ContactRole::User, Some("u1"), None, Life::Active);
+        let bench = Bench { world: &world, intercom: &intercom, config: &config, routes: &routes, names: EventNameBudget::new(&config) };
+        bench.hear(vec![id(IdKind::UserId, "u1")], Source::Segment, Kind::PersonDeleted);
+        bench.settle();
+        assert_eq!(intercom.calls.load(Ordering::Relaxed), calls);
+        assert_eq!(intercom.active(Some("u1"), "").is_empty(), calls > 0);
+    }
 }

@@ -160,7 +160,7 @@ impl Bench<'_> {
         });
         let work = Work::Intercom(actions.collect());
         let event = event_id(Source::Segment, &workspace(), &[name]);
-        let job = Job { event, workspace: workspace(), person, created_at: self.world.now(), work };
+        let job = Job { event, workspace: workspace(), person: Some(person), created_at: self.world.now(), work };
         self.world.put(job.queue(), job.to_message().expect("a job is JSON"));
     }
 }

@@ -90,7 +90,7 @@ async fn expired_entries_of_the_ledger_are_cleared_away_as_new_ones_come() {
     let workspace = Workspace::new("main").expect("valid");
     let put = async |n: usize, now: Timestamp| {
         let (event, person) = (EventId::from_stored(n.to_string()), PersonId::from_stored("p"));
-        let job = Job { event, workspace: workspace.clone(), person, created_at: now, work: Work::Intercom(Vec::new()) };
+        let job = Job { event, workspace: workspace.clone(), person: Some(person), created_at: now, work: Work::Intercom(Vec::new()) };
         let entry = Entry::new(job, ActionId::from_stored(n.to_string()), now);
         assert_eq!(store.put_entry(entry, now).await, Ok(Commit::Done));
     };

@@ -20,7 +20,7 @@ pub(crate) fn entry(workspace: &Workspace, n: usize, begun: i64) -> Entry {
     let what = IntercomVerb::AddNote { body: "Renewal is due \u{fffe}".to_owned(), on: Default::default() };
     let action = Action { id: id.clone(), route: "renewal".to_owned(), occurred_at: NOW, what };
     let (event, work) = (EventId::from_stored(format!("event {n}")), Work::Intercom(vec![action]));
-    let job = Job { event, workspace: workspace.clone(), person: person(n).id, created_at: NOW, work };
+    let job = Job { event, workspace: workspace.clone(), person: Some(person(n).id), created_at: NOW, work };
     Entry::new(job, id, at(begun))
 }
 

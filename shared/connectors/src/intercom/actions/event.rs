@@ -1,6 +1,6 @@
 //! Data events. <https://developers.intercom.com/docs/references/rest-api/api.intercom.io/data-events>
 
-use super::values::{cut_text, flat_text};
+use super::values::{LONGEST_TEXT_CHARS, cut_text, flat_text};
 use crate::intercom::OWN_EVENT;
 use crate::intercom::request::Request;
 use serde_json::{Map, Value, json};
@@ -10,6 +10,8 @@ use trefoil_domain::event::Attributes;
 /// Intercom looks at no more, ours among them.
 const MOST_METADATA: usize = 10;
 const CURRENCY: &str = "USD";
+/// Holds, as a text for people, what has no key of its own.
+const REST: &str = "more";
 
 /// Intercom keeps one for contact, name and second, whatever is sent twice.
 pub(super) fn track(contact: &str, name: &str, at: i64, metadata: &Attributes) -> (Request, Vec<String>) {
@@ -18,7 +20,7 @@ pub(super) fn track(contact: &str, name: &str, at: i64, metadata: &Attributes) -
     (Request::post(&["events"], body), notes)
 }
 
-/// One level of bare values, links and money.
+/// One level of bare values, links and money. What is too much for keys of its own becomes one text.
 fn flat(metadata: &Attributes) -> (Map<String, Value>, Vec<String>) {
     let mut all = Vec::new();
     let price = price(metadata);
@@ -29,23 +31,41 @@ fn flat(metadata: &Attributes) -> (Map<String, Value>, Vec<String>) {
         }
     }
     // What was written flat, before what only became so.
-    all.sort_by_key(|(depth, ..)| *depth);
-    let (mut kept, mut notes, mut left_out) = (Map::new(), Vec::new(), BTreeSet::new());
+    all.sort_by_key(|(depth, name, _)| (name == REST, *depth));
+    let mut names = BTreeSet::new();
+    let (all, doubles): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, name, _)| names.insert(name.clone()));
+    let (mut kept, mut notes) = (Map::new(), Vec::new());
     // Whatever else is sent, we must know it for ours when it comes back.
     kept.insert(OWN_EVENT.to_owned(), json!("1"));
     kept.extend(price.map(|price| ("price".to_owned(), price)));
-    for (_, name, value) in all {
-        if kept.contains_key(&name) || kept.len() >= MOST_METADATA {
-            left_out.insert(name);
+    let room = MOST_METADATA - kept.len();
+    let own = if all.len() <= room { room } else { room - 1 };
+    let mut left_out = doubles.len();
+    let mut rest = String::new();
+    for (place, (_, name, value)) in all.into_iter().enumerate() {
+        if place < own {
+            // Half a link leads nowhere.
+            let is_link = value.as_str().is_some_and(|text| text.starts_with("https://") || text.starts_with("http://"));
+            let value = if is_link { value } else { cut_text(&name, value, &mut notes) };
+            kept.insert(name, value);
             continue;
         }
-        // Half a link leads nowhere.
-        let is_link = value.as_str().is_some_and(|text| text.starts_with("https://") || text.starts_with("http://"));
-        let value = if is_link { value } else { cut_text(&name, value, &mut notes) };
-        kept.insert(name, value);
+        let said = format!(
+            "{}{name}: {}",
+            if rest.is_empty() { "" } else { ", " },
+            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+        );
+        if rest.chars().count() + said.chars().count() <= LONGEST_TEXT_CHARS {
+            rest.push_str(&said);
+        } else {
+            left_out += 1;
+        }
     }
-    if !left_out.is_empty() {
-        notes.push(format!("metadata_left_out: {}", left_out.len()));
+    if !rest.is_empty() {
+        kept.insert(REST.to_owned(), Value::String(rest));
+    }
+    if left_out > 0 {
+        notes.push(format!("metadata_left_out: {left_out}"));
     }
     (kept, notes)
 }

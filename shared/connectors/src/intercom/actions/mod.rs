@@ -40,6 +40,8 @@ use trefoil_domain::time::{Span, Timestamp};
 
 /// The kinds of messages are asked for again when one is not among them, no more often than this.
 const TYPES_LAST: Span = Span::from_mins(1);
+/// A search that missed a contact is made again after this long.
+const SEARCHED_AGAIN: Span = Span::from_mins(1);
 /// What Intercom says of a contact that it does not know, and of nothing else.
 const NO_CONTACT: [&str; 2] = ["User Not Found", "Contact not found"];
 /// Within the text of the refusal of one name too many.
@@ -145,6 +147,8 @@ fn refused(request: &Request, verdict: Verdict, answer: &Answer, wait: Option<Sp
         Verdict::NotFound => Called::Not(Outcome::rejected("not_found", refusal.detail(status))),
         Verdict::Conflict => match existing(&message) {
             Some((contact, archived)) if request.gives_a_contact() => Called::Exists { contact, archived },
+            // There is one, and the search will know it.
+            None if request.gives_a_contact() => Called::Not(Outcome::retry(SEARCHED_AGAIN, "contact_exists")),
             Some(_) | None => Called::Not(Outcome::blocked("ambiguous")),
         },
         Verdict::Merged => match canonical_contact(answer) {

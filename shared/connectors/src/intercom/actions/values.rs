@@ -5,7 +5,7 @@ use crate::lenient::Time;
 use serde_json::{Map, Value};
 
 /// Older help pages say so; whether a longer one is refused or cut is nowhere said.
-const LONGEST_TEXT_CHARS: usize = 255;
+pub(super) const LONGEST_TEXT_CHARS: usize = 255;
 /// Intercom keeps such numbers in 31 bits.
 const WHOLE_BELOW: f64 = 2_147_483_648.0;
 

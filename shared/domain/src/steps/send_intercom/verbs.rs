@@ -388,13 +388,7 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             return later();
         }
         self.claim(visit).await?;
-        let made = match self.intercom.call(&IntercomCall::UpsertCompany(company.clone()), self.clock.now()).await {
-            Called::Done(made) => made,
-            Called::Not(outcome) | Called::Unknown(outcome) => return Err(Halt::Ends(outcome)),
-            Called::Exists { .. } | Called::NoContact | Called::MergedInto(_) | Called::TooManyNames => {
-                return Err(Halt::Ends(Outcome::rejected("unexpected_answer", "")));
-            }
-        };
+        let made = self.write_company(company).await?;
         visit.notes.extend(made.notes);
         visit.gave(&field, &value, at);
         if let (Some(id), true, Some(contact)) = (made.id, to_attach, news) {
@@ -402,6 +396,16 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             visit.gave(&attached, &contact, at);
         }
         later()
+    }
+
+    pub(super) async fn write_company(&self, company: &UpsertCompany) -> Result<Made, Halt> {
+        match self.intercom.call(&IntercomCall::UpsertCompany(company.clone()), self.clock.now()).await {
+            Called::Done(made) => Ok(made),
+            Called::Not(outcome) | Called::Unknown(outcome) => Err(Halt::Ends(outcome)),
+            Called::Exists { .. } | Called::NoContact | Called::MergedInto(_) | Called::TooManyNames => {
+                Err(Halt::Ends(Outcome::rejected("unexpected_answer", "")))
+            }
+        }
     }
 
     // ---------------------------------------------------------------------------------------------- what people see

@@ -76,10 +76,11 @@ fn somebody_new_is_looked_for_a_few_times() {
 #[test]
 fn a_creation_of_which_nothing_is_known_holds_nobody_up_for_ever() {
     Quiet::new().with(|bench, person| {
-        let (found, mark) = now_or_never(bench.world.with_marks(trefoil_domain::ports::Destination::Intercom, &[person.clone()]))
-            .expect("reads")
-            .remove(&person)
-            .expect("one");
+        let (found, mark) =
+            now_or_never(bench.world.with_marks(trefoil_domain::ports::Destination::Intercom, std::slice::from_ref(&person)))
+                .expect("reads")
+                .remove(&person)
+                .expect("one");
         let _ = found;
         let mark = trefoil_domain::ports::Mark { creating_since: Some(NOW), ..mark };
         now_or_never(bench.world.put_marks(trefoil_domain::ports::Destination::Intercom, vec![(person.clone(), mark)])).expect("puts");

@@ -44,6 +44,8 @@ const TYPES_LAST: Span = Span::from_mins(1);
 const SEARCHED_AGAIN: Span = Span::from_mins(1);
 /// What Intercom says of a contact that it does not know, and of nothing else.
 const NO_CONTACT: [&str; 2] = ["User Not Found", "Contact not found"];
+/// Within the text of the refusal where an address is several contacts'.
+const SEVERAL: &str = "must be more specific";
 /// Within the text of the refusal of one name too many.
 const TOO_MANY_NAMES: &str = "active event names";
 
@@ -148,7 +150,9 @@ fn refused(request: &Request, verdict: Verdict, answer: &Answer, wait: Option<Sp
         Verdict::Conflict => match existing(&message) {
             Some((contact, archived)) if request.gives_a_contact() => Called::Exists { contact, archived },
             // There is one, and the search will know it.
-            None if request.gives_a_contact() => Called::Not(Outcome::retry(SEARCHED_AGAIN, "contact_exists")),
+            None if request.gives_a_contact() && !message.contains(SEVERAL) => {
+                Called::Not(Outcome::retry(SEARCHED_AGAIN, "contact_exists"))
+            }
             Some(_) | None => Called::Not(Outcome::blocked("ambiguous")),
         },
         Verdict::Merged => match canonical_contact(answer) {

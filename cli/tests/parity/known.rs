@@ -87,6 +87,12 @@ const KNOWN: &[Known] = &[
     Known {
         of: "outcome",
         what: "error",
+        fits: |d| d.ours == "tries again" && d.expected == "done" && d.error.is_null(),
+        why: "the company is written at once; somebody new is made part of it as soon as there is a contact, for ten minutes",
+    },
+    Known {
+        of: "outcome",
+        what: "error",
         fits: |d| d.ours == "done" && d.error["status"] == 409,
         why: "a contact that is there already is found by the refusal itself, and written at once",
     },

@@ -147,9 +147,10 @@ fn the_shipped_routes() {
     }
     let profile = attributes(json!({"plan": "pro", "mrr": 49.5, "signed_up_at": null, "name": "Ann"}));
     let created = event(Kind::PersonCreated(Profile { attributes: profile, ..Profile::default() }));
+    // And nobody is taken out of e-mail who has not opted out.
     assert_eq!(
         decide_all(&routes, Trigger::intercom(What::PersonCreated), &created),
-        took("intercom_user_synced", json!({"plan": "pro", "mrr": 49.5}))
+        [took("intercom_user_synced", json!({"plan": "pro", "mrr": 49.5})), vec![Decision::Skip("when_false".to_owned())]].concat()
     );
     assert_eq!(decide_all(&routes, Trigger::intercom(What::PersonUpdated), &created), vec![]);
 }

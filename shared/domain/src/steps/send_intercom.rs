@@ -2,12 +2,13 @@
 //!
 //! Intercom has no upsert, a search that lags, and nothing that makes a repeat harmless. So: one worker at a time writes to a
 //! contact (`visit`), whose id is remembered and looked for only where it is not known (`contact`); what was given to it last
-//! is remembered, so that a value that changes nothing is no call; what people see is written down before it is made (`once`);
+//! is remembered, so that a value that changes nothing is no call; what people see (`seen`) is written down before it is made (`once`);
 //! events of one name get seconds of their own (`verbs`).
 
 mod contact;
 mod names;
 mod once;
+mod seen;
 mod verbs;
 mod visit;
 

@@ -11,7 +11,7 @@ use crate::serve::block_on;
 use desk::Desk;
 use std::process::ExitCode;
 use trefoil_domain::event::Workspace;
-use trefoil_domain::ledger::Ledger;
+use trefoil_domain::ledger::{Entry, Ledger};
 use trefoil_domain::ports::{Clock as _, Queue, Store};
 use trefoil_platform::clock::SystemClock;
 use trefoil_platform::settings::Environment;
@@ -91,7 +91,9 @@ impl Task for Asked<'_> {
             }
             Command::Done { action, made } => {
                 let case = desk.find(action).await?;
-                desk.settle(desk.done(&case.entry, made.as_deref())?).await?;
+                let entry = desk.done(&case.entry, made.as_deref())?;
+                begins(&entry)?;
+                desk.settle(entry).await?;
                 print(ACCEPTED)
             }
             Command::SendAgain { action, yes } => {
@@ -103,11 +105,17 @@ impl Task for Asked<'_> {
                 if asks && !confirmed(&question, "if it was done after all, people see it twice")? {
                     return Err("nothing was done".to_owned());
                 }
+                begins(&entry)?;
                 desk.settle(entry).await?;
                 print(ACCEPTED)
             }
         }
     }
+}
+
+/// What is decided is listed no more: whoever is interrupted before the job is sent needs its whole id.
+fn begins(entry: &Entry) -> Result<(), String> {
+    print(&format!("Writing it down. If nothing follows, say: trefoil review send-again {}\n", entry.action))
 }
 
 const ACCEPTED: &str = "Accepted; it goes on within seconds where Trefoil runs, else as soon as it does.\n";

@@ -6,7 +6,7 @@ mod desk;
 mod show;
 
 use crate::operator::{Place, Task, confirmed, print};
-use crate::serve::{block_on, configured};
+use crate::serve::{block_on, configured, finished};
 use desk::Desk;
 use std::process::ExitCode;
 use trefoil_domain::config::Config;
@@ -68,13 +68,7 @@ enum Command {
 }
 
 pub fn run(arguments: &Arguments) -> ExitCode {
-    match block_on(conflicts(arguments, &Environment::of_process())) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            anstream::eprintln!("error: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    finished(block_on(conflicts(arguments, &Environment::of_process())))
 }
 
 async fn conflicts(arguments: &Arguments, environment: &Environment) -> Result<(), String> {

@@ -7,7 +7,7 @@ mod desk;
 mod show;
 
 use crate::operator::{Place, Task, confirmed, print};
-use crate::serve::block_on;
+use crate::serve::{block_on, finished};
 use desk::Desk;
 use std::process::ExitCode;
 use trefoil_domain::event::Workspace;
@@ -64,13 +64,7 @@ enum Command {
 }
 
 pub fn run(arguments: &Arguments) -> ExitCode {
-    match block_on(review(arguments, &Environment::of_process())) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            anstream::eprintln!("error: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    finished(block_on(review(arguments, &Environment::of_process())))
 }
 
 async fn review(arguments: &Arguments, environment: &Environment) -> Result<(), String> {

@@ -64,7 +64,12 @@ const BATCH: usize = 100;
 pub fn run(arguments: &Arguments) -> ExitCode {
     let environment = Environment::of_process();
     telemetry::log_human(&environment.log_level());
-    match block_on(serve(arguments, &environment)) {
+    finished(block_on(serve(arguments, &environment)))
+}
+
+/// How a command ends that says nothing of its own when it succeeds.
+pub(crate) fn finished(ended: Result<(), String>) -> ExitCode {
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             anstream::eprintln!("error: {message}");

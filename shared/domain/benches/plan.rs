@@ -78,16 +78,12 @@ fn ticket(ids: &[Identifier], minute: i64, number: i64, fact: TicketFact, state:
     };
     let part = minute.unsigned_abs() * 1000;
     let report = TicketReport {
-        ticket: TicketId::new(&format!("21547{number}")).expect("an id"),
-        fact,
         seen: vec![Sighting { register: Register::Conversation, state, at, part, evidence }],
         opened_at: Some(at),
         priority: Some(Priority::High),
         started_by: Some(StartedBy::Customer),
-        audience: None,
-        ticket_type: None,
-        opening: None,
         attributes: attributes(),
+        ..TicketReport::new(TicketId::new(&format!("21547{number}")).expect("an id"), fact)
     };
     event(ids, minute, Kind::Ticket(report))
 }

@@ -52,18 +52,7 @@ fn main() {
     let ticket = |fact| {
         let ticket = TicketId::new("215468").expect("a valid id");
         let attributes = attributes.clone();
-        event(Kind::Ticket(TicketReport {
-            ticket,
-            fact,
-            seen: Vec::new(),
-            opened_at: None,
-            priority: None,
-            started_by: None,
-            audience: None,
-            ticket_type: None,
-            opening: None,
-            attributes,
-        }))
+        event(Kind::Ticket(TicketReport { attributes, ..TicketReport::new(ticket, fact) }))
     };
     decide("shipped, ticket opened, 3 properties", &shipped, Trigger::intercom(What::TicketOpened), &ticket(TicketFact::Opened));
     decide(

@@ -26,16 +26,8 @@ fn attributes(values: Value) -> Attributes {
 
 fn ticket_event(fact: TicketFact, values: Value) -> Event {
     event(Kind::Ticket(TicketReport {
-        ticket: TicketId::new("215468").expect("a valid id"),
-        fact,
-        seen: Vec::new(),
-        opened_at: None,
-        priority: None,
-        started_by: None,
-        audience: None,
-        ticket_type: None,
-        opening: None,
         attributes: attributes(values),
+        ..TicketReport::new(TicketId::new("215468").expect("a valid id"), fact)
     }))
 }
 

@@ -20,18 +20,7 @@ fn person() -> Person {
 }
 
 fn report(ticket: &str, fact: TicketFact, seen: Vec<Sighting>) -> TicketReport {
-    TicketReport {
-        ticket: TicketId::new(ticket).expect("valid"),
-        fact,
-        seen,
-        opened_at: None,
-        priority: None,
-        started_by: Some(StartedBy::Customer),
-        audience: None,
-        ticket_type: None,
-        opening: None,
-        attributes: Default::default(),
-    }
+    TicketReport { seen, started_by: Some(StartedBy::Customer), ..TicketReport::new(TicketId::new(ticket).expect("valid"), fact) }
 }
 
 fn take(person: &mut Person, config: &Config, at: Timestamp, report: TicketReport) -> Folded {

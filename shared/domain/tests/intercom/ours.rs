@@ -30,16 +30,11 @@ impl Story<'_, '_> {
         self.step.set(self.step.get() + 1);
         let at = NOW.plus(Span::from_secs(self.step.get()));
         let report = TicketReport {
-            ticket: TicketId::new("7").expect("an id"),
-            fact,
             seen: vec![Sighting { register: Register::Conversation, state: State::Open, at, part: 0, evidence: Evidence::Plain }],
             opened_at: Some(NOW),
-            priority: None,
             started_by: Some(StartedBy::Customer),
-            audience: None,
-            ticket_type: None,
             opening: body.and_then(opening),
-            attributes: BTreeMap::new(),
+            ..TicketReport::new(TicketId::new("7").expect("an id"), fact)
         };
         self.bench.hear(vec![id(IdKind::IntercomId, "c0001")], Source::Intercom, Kind::Ticket(report));
         self.works();

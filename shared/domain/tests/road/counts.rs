@@ -96,16 +96,10 @@ fn event(person: usize, name: &str, kind: Kind) -> Event {
 
 fn ticket(person: usize, name: &str, fact: TicketFact, state: State, at: Timestamp) -> Event {
     let report = TicketReport {
-        ticket: TicketId::new(&format!("9{person}")).expect("valid"),
-        fact,
         seen: vec![Sighting { register: Register::Conversation, state, at, part: at.secs() as u64, evidence: Evidence::Plain }],
         opened_at: Some(NOW),
-        priority: None,
         started_by: Some(StartedBy::Customer),
-        audience: None,
-        ticket_type: None,
-        opening: None,
-        attributes: Default::default(),
+        ..TicketReport::new(TicketId::new(&format!("9{person}")).expect("valid"), fact)
     };
     event(person, name, Kind::Ticket(report))
 }

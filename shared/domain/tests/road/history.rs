@@ -229,16 +229,11 @@ fn tell(dice: &Dice, contact: &Contact, index: usize, number: usize, part: &mut 
             ids.clear();
         }
         let report = TicketReport {
-            ticket: id.clone(),
-            fact,
             seen,
             opened_at: (!deleted).then_some(opened_at),
             priority: (!deleted).then_some(truth.priority),
             started_by: (!deleted).then_some(StartedBy::Customer),
-            audience: None,
-            ticket_type: None,
-            opening: None,
-            attributes: BTreeMap::new(),
+            ..TicketReport::new(id.clone(), fact)
         };
         events.push(Event {
             id: event_id(Source::Intercom, &workspace(), &["webhook", id.as_str(), &step.to_string()]),
@@ -267,16 +262,11 @@ pub(crate) fn re_read(told: &Told, contact: &Contact, salt: &str) -> Event {
     let mut seen = vec![sighting(Register::Conversation, truth.conversation)];
     seen.extend(truth.ticket.map(|state| sighting(Register::Ticket, state)));
     let report = TicketReport {
-        ticket: told.id.clone(),
-        fact: if truth.deleted { TicketFact::Deleted } else { TicketFact::ReRead },
         seen: if truth.deleted { Vec::new() } else { seen },
         opened_at: Some(truth.opened_at),
         priority: (!truth.deleted).then_some(truth.priority),
         started_by: Some(StartedBy::Customer),
-        audience: None,
-        ticket_type: None,
-        opening: None,
-        attributes: BTreeMap::new(),
+        ..TicketReport::new(told.id.clone(), if truth.deleted { TicketFact::Deleted } else { TicketFact::ReRead })
     };
     Event {
         id: event_id(Source::Intercom, &workspace(), &["re_read", told.id.as_str(), salt]),

@@ -19,16 +19,10 @@ const PEOPLE: usize = 120;
 fn about_the_ticket(name: &str, contact: Option<usize>, fact: TicketFact) -> Event {
     let seen = Sighting { register: Register::Conversation, state: State::Open, at: NOW, part: 0, evidence: Evidence::Plain };
     let report = TicketReport {
-        ticket: TicketId::new("9").expect("an id"),
         seen: if fact == TicketFact::Deleted { Vec::new() } else { vec![seen] },
-        fact,
         opened_at: Some(NOW),
-        priority: None,
         started_by: Some(StartedBy::Customer),
-        audience: None,
-        ticket_type: None,
-        opening: None,
-        attributes: Default::default(),
+        ..TicketReport::new(TicketId::new("9").expect("an id"), fact)
     };
     Event {
         id: event_id(Source::Intercom, &workspace(), &[name]),

@@ -20,11 +20,11 @@ pub fn answered(source: Source, answer: &Answer) -> Response {
     Response { status: answer.status(), body }
 }
 
-/// The reasons are words of ours: nothing of a body gets into the log.
+/// A reason is a word of this program (`&'static str`): nothing that a sender wrote can get into the log by it.
 pub fn log(answer: &Answer) {
     match answer {
         Answer::Accepted { parked: 1.., .. } => tracing::warn!("messages of no use were parked; their neighbours were taken"),
-        Answer::Parked(reason) | Answer::Refused(reason) => tracing::warn!(reason, "a body of no use was parked"),
+        Answer::Parked(reason) | Answer::Refused(reason) => tracing::warn!(reason, "something of no use was parked"),
         Answer::Unavailable(why) => tracing::error!(why, "it could not be made durable; it will come again"),
         Answer::Accepted { .. } | Answer::Ignored(_) | Answer::Unauthorized => {}
     }

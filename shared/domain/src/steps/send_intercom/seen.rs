@@ -3,7 +3,7 @@
 use super::IntercomSender;
 use super::visit::{Contact, Halt, Visit};
 use crate::action::{CreateTicket, IntercomAction, MessageChannel, NoteOn, OpenConversation, SendMessage};
-use crate::event::{Attributes, Channel, IdKind, Identifier, Kind};
+use crate::event::{Channel, IdKind, Identifier, Kind};
 use crate::job::Job;
 use crate::ledger::{Entry, Ledger};
 use crate::outcome::Outcome;
@@ -135,18 +135,7 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
         let Some(ticket) = TicketId::new(id) else { return Ok(()) };
         // Known, unless the process that opened it has died before it could say so.
         let contact = self.contact(visit, job).await?;
-        let report = TicketReport {
-            ticket,
-            fact: TicketFact::Ours,
-            seen: Vec::new(),
-            opened_at: None,
-            priority: None,
-            started_by: None,
-            audience: None,
-            ticket_type: None,
-            opening: None,
-            attributes: Attributes::new(),
-        };
+        let report = TicketReport::new(ticket, TicketFact::Ours);
         let contact = Identifier { kind: IdKind::IntercomId, value: contact.id };
         visit.tell(&["ours", id], contact, Kind::Ticket(report), job, self.clock.now());
         Ok(())

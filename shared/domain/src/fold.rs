@@ -201,7 +201,7 @@ fn is_ours(person: &mut Person, report: &TicketReport) -> bool {
     let Some(opening) = report.opening.as_ref().and_then(|opening| person.openings.get_mut(opening)) else { return false };
     match &opening.ticket {
         Some(ticket) => *ticket == report.ticket,
-        None if is_known => false,
+        None if is_known && report.fact != TicketFact::Ours => false,
         None => {
             opening.ticket = Some(report.ticket.clone());
             true

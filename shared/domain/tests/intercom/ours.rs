@@ -18,6 +18,8 @@ routes:
 struct Story<'b, 'w> {
     bench: &'b Bench<'w>,
     step: std::cell::Cell<i64>,
+    /// The conversation that the webhooks are about.
+    conversation: std::cell::Cell<&'static str>,
 }
 
 impl Story<'_, '_> {
@@ -25,7 +27,7 @@ impl Story<'_, '_> {
         self.bench.run(1, 0, self.bench.world.now(), |_| {});
     }
 
-    /// A webhook about conversation 7, shown open, in the words that it began with.
+    /// A webhook about the conversation, shown open, in the words that it began with.
     fn webhook(&self, fact: TicketFact, body: Option<&str>) {
         self.step.set(self.step.get() + 1);
         let at = NOW.plus(Span::from_secs(self.step.get()));
@@ -34,7 +36,7 @@ impl Story<'_, '_> {
             opened_at: Some(NOW),
             started_by: Some(StartedBy::Customer),
             opening: body.and_then(opening),
-            ..TicketReport::new(TicketId::new("7").expect("an id"), fact)
+            ..TicketReport::new(TicketId::new(self.conversation.get()).expect("an id"), fact)
         };
         self.bench.hear(vec![id(IdKind::IntercomId, "c0001")], Source::Intercom, Kind::Ticket(report));
         self.works();
@@ -43,7 +45,7 @@ impl Story<'_, '_> {
     fn status(&self) -> Option<Status> {
         let people = self.bench.world.people();
         assert_eq!(people.len(), 1);
-        let ticket = people[0].tickets.get(&TicketId::new("7").expect("an id"))?;
+        let ticket = people[0].tickets.get(&TicketId::new(self.conversation.get()).expect("an id"))?;
         Some(ticket.status(&self.bench.config.tickets.count))
     }
 }
@@ -60,7 +62,7 @@ fn opened(tell: impl FnOnce(&Story<'_, '_>)) {
     let ids = vec![id(IdKind::IntercomId, &contact), id(IdKind::UserId, "u1")];
     bench.hear(ids, Source::Intercom, Kind::PersonUpdated(Profile::default()));
     bench.run(1, 0, NOW, |_| {});
-    tell(&Story { bench: &bench, step: std::cell::Cell::new(0) });
+    tell(&Story { bench: &bench, step: std::cell::Cell::new(0), conversation: std::cell::Cell::new("7") });
 }
 
 fn at_risk(story: &Story<'_, '_>) {
@@ -68,6 +70,8 @@ fn at_risk(story: &Story<'_, '_>) {
     story.bench.hear(vec![id(IdKind::UserId, "u1")], Source::Customerio, Kind::ChurnRisk(risk));
 }
 
+/// What the workspace calls the first thing that is made in it after the contact.
+const OPENED: &str = "2";
 /// As Intercom gives it back.
 const BODY: &str = "<p class=\"no-margin\">Is anything missing,&nbsp;Ada?</p>";
 
@@ -78,6 +82,7 @@ fn it_counts_from_the_first_reply_of_a_human() {
             at_risk(story);
             story.works();
             assert_eq!(story.bench.intercom.inside.lock().expect("lock").seen_by_people.len(), 1);
+            story.conversation.set(OPENED);
             story.webhook(TicketFact::Opened, Some(BODY));
             assert_eq!(story.status(), Some(Status::Gone));
             story.webhook(TicketFact::Replied { by: Author::Bot }, Some(BODY));
@@ -148,4 +153,16 @@ fn the_words_are_known_whatever_is_made_of_their_marks() {
         assert_eq!(opening(plain), opening(html), "{plain}");
     }
     assert_ne!(opening("usage < 5 logins"), opening("usage"));
+}
+
+/// Our record came first, and the words are free for nobody else.
+#[test]
+fn the_next_conversation_in_our_words_is_the_customers() {
+    opened(|story| {
+        at_risk(story);
+        story.works();
+        // The sender's own record has been folded; its conversation is not 7.
+        story.webhook(TicketFact::Opened, Some(BODY));
+        assert_eq!(story.status(), Some(Status::Open));
+    });
 }

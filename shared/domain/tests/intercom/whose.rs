@@ -124,3 +124,16 @@ fn an_address_does_not_find_the_contact_of_somebody_known() {
         assert!(!inside.contacts[&contact].tags.contains("secret"), "{outcome:?}");
     });
 }
+
+#[test]
+fn what_a_sender_found_out_is_told_until_it_is_known() {
+    Quiet::new().with(|bench, person| {
+        let contact = bench.intercom.add(ContactRole::User, Some("u1"), None, Life::Active);
+        // Somebody has written down the contact, and died before telling of it.
+        let mark = trefoil_domain::ports::Mark { profile: Some(contact.clone()), ..Default::default() };
+        let put = bench.world.put_marks(trefoil_domain::ports::Destination::Intercom, vec![(person.clone(), mark)]);
+        now_or_never(put).expect("puts");
+        assert_eq!(bench.does(&person, "e", NOW, vec![track("1")]), (Outcome::Done, 1));
+        assert!(bench.world.people()[0].has_id(&id(IdKind::IntercomId, &contact)));
+    });
+}

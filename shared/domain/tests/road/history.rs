@@ -1,7 +1,6 @@
 //! Random histories of people and their tickets, told as webhooks would tell them, with the truth beside it.
 
 use crate::sim::Dice;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use trefoil_domain::event::{Event, IdKind, Identifier, Kind, Profile, Source, Workspace, event_id};
 use trefoil_domain::tickets::*;

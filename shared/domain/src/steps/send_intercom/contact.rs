@@ -55,10 +55,11 @@ impl Keys {
 impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
     /// The person's contact, if there is one.
     pub(super) async fn contact(&self, visit: &mut Visit<'_>, job: &Job) -> Result<Contact, Halt> {
+        let now = self.clock.now();
         if let Some(contact) = self.known(visit) {
+            visit.tell_of(&contact, job, now);
             return Ok(contact);
         }
-        let now = self.clock.now();
         let keys = self.keys(visit).await?;
         let is_being_made = visit.mark.creating_since.is_some_and(|since| now.since(since) < SEARCH_LAGS_FOR);
         let is_new = now.since(visit.person.created_at) < NEW_FOR || is_being_made;

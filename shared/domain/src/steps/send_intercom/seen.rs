@@ -8,7 +8,7 @@ use crate::job::Job;
 use crate::ledger::{Entry, Ledger};
 use crate::outcome::Outcome;
 use crate::ports::{Clock, EventNames, Intercom, IntercomCall, Store};
-use crate::tickets::{Status, TicketFact, TicketId, TicketReport};
+use crate::tickets::{Status, TicketFact, TicketId, TicketReport, opening};
 use crate::time::Span;
 
 /// What reaches out to people is worth nothing when it comes late.
@@ -32,7 +32,7 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             visit.notes.push("conversation_unknown".to_owned());
             return Ok(());
         };
-        self.ours(visit, job, &conversation).await?;
+        self.ours(visit, job, action, &conversation).await?;
         // A team that is gone takes neither the note nor the tag with it.
         let mut assigned = Ok(());
         if let Some(call) = assign(&conversation, open.assign_to_admin.as_ref(), open.assign_to_team.as_ref()) {
@@ -122,7 +122,7 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             visit.notes.push("ticket_unknown".to_owned());
             return Ok(());
         };
-        self.ours(visit, job, &id).await?;
+        self.ours(visit, job, action, &id).await?;
         if let Some(assignee) = ticket.assign_to_admin.as_ref().or(ticket.assign_to_team.as_ref()) {
             let call = IntercomCall::AssignTicket { ticket: id, assignee: assignee.clone() };
             self.follow_up(visit, &mut entry, "assign", true, call).await?;
@@ -131,11 +131,13 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
     }
 
     /// Tells that this conversation or ticket is none of the customer's.
-    async fn ours(&self, visit: &mut Visit<'_>, job: &Job, id: &str) -> Result<(), Halt> {
+    async fn ours(&self, visit: &mut Visit<'_>, job: &Job, action: &IntercomAction, id: &str) -> Result<(), Halt> {
         let Some(ticket) = TicketId::new(id) else { return Ok(()) };
         // Known, unless the process that opened it has died before it could say so.
         let contact = self.contact(visit, job).await?;
-        let report = TicketReport::new(ticket, TicketFact::Ours);
+        // With its words, so that no other conversation is taken for it.
+        let opening = action.what.opens_with().and_then(|words| opening(&words));
+        let report = TicketReport { opening, ..TicketReport::new(ticket, TicketFact::Ours) };
         let contact = Identifier { kind: IdKind::IntercomId, value: contact.id };
         visit.tell(&["ours", id], contact, Kind::Ticket(report), job, self.clock.now());
         Ok(())

@@ -60,6 +60,8 @@ pub(super) struct Visit<'v> {
     stored: Mark,
     claimed: bool,
     pub(super) contact: Option<Contact>,
+    /// The contact that was told of last, in this visit.
+    told_of: Option<String>,
     /// Events that tell what was found out.
     pub(super) learnt: Vec<Message>,
     /// For the record of the job at hand.
@@ -91,19 +93,35 @@ impl<'v> Visit<'v> {
             }
             forget_values(&mut adopted);
         }
-        Self { person, mark: adopted, stored: mark.clone(), claimed: false, contact: None, learnt: Vec::new(), notes: Vec::new() }
+        Self {
+            person,
+            mark: adopted,
+            stored: mark.clone(),
+            claimed: false,
+            contact: None,
+            told_of: None,
+            learnt: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     /// Remembers a contact as theirs, and tells it where that is news.
     pub(super) fn is(&mut self, contact: Contact, job: &Job, now: Timestamp) {
-        let id = Identifier { kind: IdKind::IntercomId, value: contact.id.clone() };
-        if !self.person.has_id(&id) {
-            self.tell(&["contact", &contact.id], id, Kind::PersonIdentified(Profile::default()), job, now);
-        }
+        self.tell_of(&contact, job, now);
         self.mark.profile = Some(contact.id.clone());
         self.mark.profile_seen_at = now;
         self.mark.looked_for = None;
         self.contact = Some(contact);
+    }
+
+    /// Tells of the contact as long as it is not known as theirs: once told, it may have been lost.
+    pub(super) fn tell_of(&mut self, contact: &Contact, job: &Job, now: Timestamp) {
+        let id = Identifier { kind: IdKind::IntercomId, value: contact.id.clone() };
+        if self.person.has_id(&id) || self.told_of.as_ref() == Some(&contact.id) {
+            return;
+        }
+        self.told_of = Some(contact.id.clone());
+        self.tell(&["contact", &contact.id], id, Kind::PersonIdentified(Profile::default()), job, now);
     }
 
     /// The contact goes on under another id.

@@ -2,8 +2,9 @@
 //!
 //! A route renders its fields into JSON, which is read into these types: their field names are those of `trefoil.yaml`.
 
-use crate::event::{Attributes, Value};
+use crate::event::{Attributes, Source, Value};
 use crate::id::ActionId;
+use crate::ports::Destination;
 use crate::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -19,28 +20,133 @@ pub struct Action<V> {
     pub route: String,
     /// When the fact behind it happened.
     pub occurred_at: Timestamp,
+    /// Who reported the fact.
+    pub origin: Source,
     #[serde(flatten)]
     pub what: V,
 }
 
 pub type CustomerioAction = Action<CustomerioVerb>;
 pub type IntercomAction = Action<IntercomVerb>;
+pub type SegmentAction = Action<SegmentVerb>;
 
 /// What a route asks for, whichever destination it is for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verb {
     Customerio(CustomerioVerb),
     Intercom(IntercomVerb),
+    Segment(SegmentVerb),
 }
 
+impl Verb {
+    pub fn destination(&self) -> Destination {
+        match self {
+            Self::Customerio(_) => Destination::Customerio,
+            Self::Intercom(_) => Destination::Intercom,
+            Self::Segment(_) => Destination::Segment,
+        }
+    }
+}
+
+/// <https://docs.customer.io/integrations/api/track/>
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case")]
 pub enum CustomerioVerb {
-    TrackEvent {
-        name: String,
+    /// Brings the profile up to date; `create`: makes it where there is none.
+    UpdatePerson(UpdatePerson),
+    /// Makes the profile where there is none; one that is there is left as it is.
+    CreatePerson {
         #[serde(default)]
-        properties: Attributes,
+        attributes: Attributes,
     },
+    TrackEvent(CustomerioEvent),
+    /// `name`: the page's address.
+    TrackPage(CustomerioEvent),
+    TrackScreen(CustomerioEvent),
+    /// Everything, or one topic by its id. `subscribed: true` never goes against an opt-out.
+    SetSubscription {
+        #[serde(default)]
+        topic: Option<String>,
+        subscribed: bool,
+    },
+    /// A manual segment, by its id.
+    AddToSegment {
+        segment: String,
+    },
+    RemoveFromSegment {
+        segment: String,
+    },
+    /// The object, and the person's relationship to it where there is a profile.
+    UpsertObject(UpsertObject),
+    DeleteObject(ObjectName),
+    /// The person's relationship to the object; both stay.
+    RemoveRelationship(ObjectName),
+    /// The profile that goes by this other id goes up in the person's. Cannot be undone.
+    MergePeople {
+        /// A user id, an e-mail address, or `cio_` and Customer.io's own id.
+        from: String,
+    },
+    DeletePerson,
+    /// Deletes the profile, and takes none under its ids any more.
+    SuppressPerson,
+    UnsuppressPerson,
+    AddDevice(Device),
+    DeleteDevice {
+        token: String,
+    },
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UpdatePerson {
+    pub create: bool,
+    /// The address that the profile is to have from now on. Left out: it keeps its own; a new one gets the person's.
+    pub email: Option<String>,
+    pub attributes: Attributes,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CustomerioEvent {
+    pub name: String,
+    #[serde(default)]
+    pub properties: Attributes,
+}
+
+/// <https://docs.customer.io/journeys/objects/>
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectName {
+    /// Customer.io numbers its kinds of objects; the first one is 1.
+    #[serde(rename = "type", default = "first_type")]
+    pub kind: String,
+    /// The customer's own id of it.
+    pub id: String,
+}
+
+fn first_type() -> String {
+    "1".to_owned()
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UpsertObject {
+    #[serde(flatten)]
+    pub name: ObjectName,
+    #[serde(default)]
+    pub attributes: Attributes,
+    /// Of the person's relationship to it.
+    #[serde(default)]
+    pub relationship: Attributes,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Device {
+    pub token: String,
+    /// `ios` or `android`.
+    pub platform: String,
+    /// A time: unix seconds, or ISO 8601.
+    #[serde(default)]
+    pub last_used: Option<Value>,
+    #[serde(default)]
+    pub attributes: Attributes,
 }
 
 impl CustomerioVerb {
@@ -55,7 +161,71 @@ impl CustomerioVerb {
             && let Some(Value::String(name)) = fields.get_mut("name").map(Value::take)
             && let Value::Object(properties) = fields.get_mut("properties").map_or_else(|| Value::Object(Fields::new()), Value::take)
         {
-            return Ok(Self::TrackEvent { name, properties: properties.into_iter().collect() });
+            return Ok(Self::TrackEvent(CustomerioEvent { name, properties: properties.into_iter().collect() }));
+        }
+        match verb {
+            "update_person" => read(fields).map(Self::UpdatePerson),
+            "upsert_object" => read(fields).map(Self::UpsertObject),
+            _ => read_tagged(verb, fields),
+        }
+    }
+
+    /// It keeps mail from people, or it takes them away.
+    pub fn is_urgent(&self) -> bool {
+        match self {
+            Self::SetSubscription { .. } | Self::DeletePerson | Self::SuppressPerson => true,
+            Self::UpdatePerson(_)
+            | Self::CreatePerson { .. }
+            | Self::TrackEvent(_)
+            | Self::TrackPage(_)
+            | Self::TrackScreen(_)
+            | Self::AddToSegment { .. }
+            | Self::RemoveFromSegment { .. }
+            | Self::UpsertObject(_)
+            | Self::DeleteObject(_)
+            | Self::RemoveRelationship(_)
+            | Self::MergePeople { .. }
+            | Self::UnsuppressPerson
+            | Self::AddDevice(_)
+            | Self::DeleteDevice { .. } => false,
+        }
+    }
+}
+
+/// <https://segment.com/docs/connections/spec/>
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case")]
+pub enum SegmentVerb {
+    Identify {
+        traits: Attributes,
+    },
+    Track {
+        name: String,
+        #[serde(default)]
+        properties: Attributes,
+    },
+    Group {
+        group_id: String,
+        #[serde(default)]
+        traits: Attributes,
+    },
+    /// The person's user id takes the place of this one.
+    Alias {
+        previous_id: String,
+    },
+}
+
+impl SegmentVerb {
+    /// As [`CustomerioVerb::of`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of(verb: &str, mut fields: Fields) -> serde_json::Result<Self> {
+        if verb == "track"
+            && let Some(Value::String(name)) = fields.get_mut("name").map(Value::take)
+            && let Value::Object(properties) = fields.get_mut("properties").map_or_else(|| Value::Object(Fields::new()), Value::take)
+        {
+            return Ok(Self::Track { name, properties: properties.into_iter().collect() });
         }
         read_tagged(verb, fields)
     }

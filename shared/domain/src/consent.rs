@@ -5,10 +5,16 @@
 //! by itself consent only ever tightens. What each tool was last heard to believe is kept beside it: it is not the truth,
 //! but what a later comparison starts from.
 //!
-//! This module knows nothing of how consent is told to the tools.
+//! `telling` says which tool must be told what. This module knows nothing of how.
 
+mod telling;
+
+pub use telling::{Channels, Switch, Topics, switches};
+
+use crate::config::ConsentConfig;
 use crate::event::{Channel, Choice, ConsentChange, Source};
-use crate::id::Digest;
+use crate::id::{Digest, EventId};
+use crate::ports::Destination;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,10 +26,28 @@ const SUBJECTS_KEPT: usize = 200;
 /// Of a topic's id; longer ones are kept as their hash.
 const LONGEST_TOPIC_BYTES: usize = 100;
 
-/// All that is known of one person's wishes. A subject that is not in it has never been spoken of.
+/// All that is known of one person's wishes, and what the tools have been told of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Consent(BTreeMap<Subject, Wish>);
+#[serde(default)]
+pub struct Consent {
+    /// A subject that is not in it has never been spoken of.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    wishes: BTreeMap<Subject, Wish>,
+    /// By tool, and by key of the switch.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    stands: BTreeMap<Destination, BTreeMap<String, telling::Stand>>,
+    /// Moves when a tool must be told something.
+    #[serde(skip_serializing_if = "is_zero")]
+    version: u64,
+    /// The event that moved it last: seeing that one again leaves the jobs again, in case they were lost in a crash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved_by: Option<EventId>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(version: &u64) -> bool {
+    *version == 0
+}
 
 /// What an opt-out or opt-in is about: `email`, `all`, `email/intercom:1943066`. A topic is named as its own tool names it,
 /// since only a mapping by the operator can say which topics of two tools are the same.
@@ -61,6 +85,13 @@ impl Subject {
         // No tool's own ids are nearly as long; but anybody who may send can make some up, and all of them are kept.
         let short = |id: &str| if id.len() > LONGEST_TOPIC_BYTES { Digest::new("topic").with(id).hex() } else { id.to_owned() };
         Self(topic.map_or_else(|| channel.to_owned(), |(source, id)| format!("{channel}/{}:{}", source.name(), short(id))))
+    }
+}
+
+impl Subject {
+    /// Rather than a whole channel, or everything.
+    fn is_topic(&self) -> bool {
+        self.0.contains('/')
     }
 }
 
@@ -114,28 +145,37 @@ impl Wish {
 
 impl Consent {
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.wishes.is_empty()
     }
 
-    /// The person, or somebody for them, opted out or in. `explicit`: an opt-in from there holds for every tool.
-    pub fn note_act(&mut self, source: Source, change: &ConsentChange, at: Timestamp, explicit: bool) {
+    /// The person, or somebody for them, opted out or in.
+    pub fn note_act(&mut self, source: Source, change: &ConsentChange, at: Timestamp, rules: &ConsentConfig) {
+        if self.is_echo(source, change, at, true, rules) {
+            return;
+        }
         let Some(wish) = self.wish(source, change) else { return };
         match change.choice {
             Choice::Out => wish.opt_out(at),
-            Choice::In => {
-                wish.news_after(source, at);
-                if explicit {
-                    wish.in_at = wish.in_at.max(Some(at));
-                }
-            }
+            Choice::In => wish.news_after(source, at),
         }
         wish.believe(source, change.choice, at);
+        if change.choice == Choice::In && rules.explicit_opt_ins.contains(&source) {
+            wish.in_at = wish.in_at.max(Some(at));
+            // Into everything is into each channel; what it was about stays open.
+            if change.channel.is_none() && change.topic.is_none() {
+                let channels = self.wishes.iter_mut().filter(|(subject, _)| !subject.is_topic());
+                channels.for_each(|(_, wish)| wish.in_at = wish.in_at.max(Some(at)));
+            }
+        }
     }
 
     /// What a tool believes, told along with something else. An opt-out that it was not known to believe in is news; that
     /// it still believes in one is none, and that it believes the person to be in never is.
-    pub fn note_belief(&mut self, source: Source, change: &ConsentChange, at: Timestamp) {
-        if change.choice == Choice::In && !self.0.contains_key(&Subject::of(source, change)) {
+    pub fn note_belief(&mut self, source: Source, change: &ConsentChange, at: Timestamp, rules: &ConsentConfig) {
+        if self.is_echo(source, change, at, false, rules) {
+            return;
+        }
+        if change.choice == Choice::In && !self.wishes.contains_key(&Subject::of(source, change)) {
             // Almost everybody is in: not worth remembering.
             return;
         }
@@ -150,31 +190,36 @@ impl Consent {
 
     /// Takes over what another record of the same human wished: opt-outs united.
     pub fn absorb(&mut self, other: Self) {
-        for (subject, wish) in other.0 {
-            self.0.entry(subject).or_default().unite(wish);
+        for (subject, wish) in other.wishes {
+            self.wishes.entry(subject).or_default().unite(wish);
         }
+        // What each tool was told, it was told of one of the two.
+        self.stands.clear();
+        self.version = self.version.max(other.version);
     }
 
     /// Out of this channel, or of everything. Topics are not looked at.
     pub fn is_out_of(&self, channel: Channel) -> bool {
-        [Subject::new(Some(channel), None), Subject::new(None, None)].iter().any(|subject| self.0.get(subject).is_some_and(Wish::is_out))
+        [Subject::new(Some(channel), None), Subject::new(None, None)]
+            .iter()
+            .any(|subject| self.wishes.get(subject).is_some_and(Wish::is_out))
     }
 
     /// Every subject ever spoken of.
     pub fn wishes(&self) -> impl Iterator<Item = (&Subject, &Wish)> {
-        self.0.iter()
+        self.wishes.iter()
     }
 
     /// Where there are too many topics, an opt-out of another one is taken for the whole channel, since it must not be lost.
     /// `None`: an opt-in to something that there is no room for, and that nobody is known to be out of.
     fn wish(&mut self, source: Source, change: &ConsentChange) -> Option<&mut Wish> {
         let mut subject = Subject::of(source, change);
-        if self.0.len() >= SUBJECTS_KEPT && !self.0.contains_key(&subject) {
+        if self.wishes.len() >= SUBJECTS_KEPT && !self.wishes.contains_key(&subject) {
             match change.choice {
                 Choice::Out => subject = Subject::new(change.channel, None),
                 Choice::In => return None,
             }
         }
-        Some(self.0.entry(subject).or_default())
+        Some(self.wishes.entry(subject).or_default())
     }
 }

@@ -92,6 +92,16 @@ pub enum Kind {
     CampaignNamed(Named),
 }
 
+/// What [`Origin`] says of what we have made ourselves.
+pub const OURS: &str = "trefoil";
+
+impl Event {
+    /// Our own writing has brought it about.
+    pub fn is_ours(&self) -> bool {
+        self.origin.as_ref().is_some_and(|origin| origin.0 == OURS)
+    }
+}
+
 impl Kind {
     /// The name used in outcomes and logs.
     pub fn name(&self) -> &'static str {
@@ -454,8 +464,20 @@ pub enum ListKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Behaviour {
     pub name: String,
+    /// On which it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Device>,
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
+}
+
+/// One that pushes can be sent to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    pub token: String,
+    /// `ios` or `android`, where it is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -45,7 +45,7 @@ impl Folded {
 pub fn fold(person: &mut Person, event: &Event, ticket_deleted_at: Option<Timestamp>, config: &Config, now: Timestamp) -> Folded {
     if let Some(profile) = event.kind.profile() {
         for change in &profile.consent {
-            person.consent.note_belief(event.source, change, event.occurred_at);
+            person.consent.note_belief(event.source, change, event.occurred_at, &config.consent);
         }
         // A whole contact is as good as an answer to a question about it. The time is moved rarely, so that the next one is
         // no change.
@@ -62,9 +62,8 @@ pub fn fold(person: &mut Person, event: &Event, ticket_deleted_at: Option<Timest
             Folded::Taken
         }
         Kind::ConsentChanged(changes) => {
-            let explicit = config.consent.explicit_opt_ins.contains(&event.source);
             for change in changes {
-                person.consent.note_act(event.source, change, event.occurred_at, explicit);
+                person.consent.note_act(event.source, change, event.occurred_at, &config.consent);
             }
             Folded::Taken
         }

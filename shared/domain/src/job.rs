@@ -3,10 +3,10 @@
 //! A job names the person by our own id alone. Vendor ids and current values are looked up when it is done, so that an
 //! old job never carries an old truth. Of a company there is nothing to look up, so what is asked of one alone names nobody.
 
-use crate::action::{CustomerioAction, IntercomAction, IntercomVerb};
+use crate::action::{CustomerioAction, CustomerioVerb, IntercomAction, IntercomVerb, SegmentAction};
 use crate::event::{Event, Parent, Workspace};
 use crate::id::{Digest, EventId, PersonId};
-use crate::ports::{Message, QueueName};
+use crate::ports::{Destination, Message, QueueName};
 use crate::tickets::TicketId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,10 @@ pub struct Job {
 pub enum Work {
     /// Bring Customer.io's copy of the support facet up to date, at least to this version of it.
     CustomerioFacet { version: u64 },
+    /// Bring Segment's copy of it up to date.
+    SegmentFacet { version: u64 },
+    /// Tell the tool what it has not been told yet of the person's consent.
+    Consent { destination: Destination, version: u64 },
     /// Do these at Customer.io, in order.
     Customerio(Vec<CustomerioAction>),
     /// Ask Customer.io what this is called; the answer comes back as an event.
@@ -37,6 +41,28 @@ pub enum Work {
     Intercom(Vec<IntercomAction>),
     /// Ask Intercom.
     IntercomLookUp(LookUp),
+    /// Send these to Segment, in order.
+    Segment(Vec<SegmentAction>),
+}
+
+impl Work {
+    /// Whoever does it.
+    pub fn destination(&self) -> Destination {
+        match self {
+            Self::CustomerioFacet { .. } | Self::Customerio(_) | Self::CustomerioLookUp(_) => Destination::Customerio,
+            Self::Intercom(_) | Self::IntercomLookUp(_) => Destination::Intercom,
+            Self::SegmentFacet { .. } | Self::Segment(_) => Destination::Segment,
+            Self::Consent { destination, .. } => *destination,
+        }
+    }
+
+    /// As true as ever however old it is, and nobody would tell it again.
+    pub fn is_state(&self) -> bool {
+        match self {
+            Self::CustomerioFacet { .. } | Self::SegmentFacet { .. } | Self::Consent { .. } => true,
+            Self::Customerio(_) | Self::CustomerioLookUp(_) | Self::Intercom(_) | Self::IntercomLookUp(_) | Self::Segment(_) => false,
+        }
+    }
 }
 
 /// A question to Intercom; the answer comes back as events.
@@ -52,7 +78,10 @@ pub enum LookUp {
 impl Job {
     pub fn queue(&self) -> QueueName {
         match &self.work {
-            Work::CustomerioFacet { .. } => QueueName::CustomerioState,
+            Work::CustomerioFacet { .. } | Work::Consent { destination: Destination::Customerio, .. } => QueueName::CustomerioState,
+            Work::Consent { destination: Destination::Intercom, .. } => QueueName::IntercomState,
+            Work::SegmentFacet { .. } | Work::Segment(_) | Work::Consent { destination: Destination::Segment, .. } => QueueName::Segment,
+            Work::Customerio(actions) if actions.iter().any(|action| action.what.is_urgent()) => QueueName::CustomerioState,
             Work::Customerio(_) | Work::CustomerioLookUp(_) => QueueName::Customerio,
             // What somebody waits for, or has forbidden, does not queue behind a newsletter's events.
             Work::Intercom(actions) if actions.iter().any(|action| action.what.is_urgent()) => QueueName::IntercomState,
@@ -68,12 +97,24 @@ impl Job {
 
     /// The company that it is about, where it is about nobody.
     fn company(&self) -> &str {
-        let Work::Intercom(actions) = &self.work else { return "" };
-        let mut companies = actions.iter().filter_map(|action| match &action.what {
-            IntercomVerb::UpsertCompany(company) => Some(company.company_id.as_str()),
-            _ => None,
-        });
-        companies.next().unwrap_or_default()
+        let company = match &self.work {
+            Work::Intercom(actions) => actions.iter().find_map(|action| match &action.what {
+                IntercomVerb::UpsertCompany(company) => Some(&company.company_id),
+                _ => None,
+            }),
+            Work::Customerio(actions) => actions.iter().find_map(|action| match &action.what {
+                CustomerioVerb::UpsertObject(object) => Some(&object.name.id),
+                CustomerioVerb::DeleteObject(object) => Some(&object.id),
+                _ => None,
+            }),
+            Work::CustomerioFacet { .. }
+            | Work::SegmentFacet { .. }
+            | Work::Consent { .. }
+            | Work::CustomerioLookUp(_)
+            | Work::IntercomLookUp(_)
+            | Work::Segment(_) => None,
+        };
+        company.map_or("", String::as_str)
     }
 
     /// The queue message that carries this job: grouped by person, or else by company, deduplicated by what it asks. A question
@@ -86,6 +127,11 @@ impl Job {
         let dedup = match &self.work {
             // The version makes two moves of the facet two messages, and one move one message.
             Work::CustomerioFacet { version } => digest.with("facet").with(&version.to_string()).with(self.event.as_str()),
+            Work::SegmentFacet { version } => digest.with("traits").with(&version.to_string()).with(self.event.as_str()),
+            Work::Consent { destination, version } => {
+                digest.with("consent").with(destination.as_str()).with(&version.to_string()).with(self.event.as_str())
+            }
+            Work::Segment(actions) => actions.iter().fold(digest.with("segment"), |d, a| d.with(a.id.as_str())),
             Work::Customerio(actions) => actions.iter().fold(digest.with("actions"), |d, a| d.with(a.id.as_str())),
             Work::CustomerioLookUp(Parent { kind, id }) => digest.with("campaign").with(kind.as_str()).with(id).with(self.event.as_str()),
             Work::Intercom(actions) => actions.iter().fold(digest.with("intercom"), |d, a| d.with(a.id.as_str())),

@@ -6,6 +6,7 @@
 pub mod action;
 pub mod config;
 pub mod consent;
+pub mod echo;
 pub mod event;
 pub mod facet;
 pub mod fold;

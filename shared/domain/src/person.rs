@@ -4,6 +4,7 @@
 //! order, any number of times, gives the same person.
 
 use crate::consent::Consent;
+use crate::echo::Wrote;
 use crate::event::{IdKind, Identifier, Source, Workspace};
 use crate::id::{Digest, EventId, PersonId};
 use crate::tickets::{Ticket, TicketId};
@@ -72,6 +73,9 @@ pub struct Person {
     pub forgotten_resolved_at: Option<Timestamp>,
     #[serde(default)]
     pub facet: FacetState,
+    /// What was last written to the tools, as far as they could report it as news.
+    #[serde(default, skip_serializing_if = "Wrote::is_empty")]
+    pub wrote: Wrote,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -190,6 +194,7 @@ impl Person {
             forgotten_opened_at: None,
             forgotten_resolved_at: None,
             facet: FacetState::default(),
+            wrote: Wrote::default(),
         }
     }
 
@@ -363,6 +368,7 @@ impl Person {
         self.forgotten_opened_at = self.forgotten_opened_at.max(other.forgotten_opened_at);
         self.forgotten_resolved_at = self.forgotten_resolved_at.max(other.forgotten_resolved_at);
         self.facet.version = self.facet.version.max(other.facet.version);
+        self.wrote.absorb(other.wrote);
     }
 
     /// What is left of a record whose human goes on under `survivor`: the way there.

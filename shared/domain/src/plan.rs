@@ -1,6 +1,6 @@
 //! What follows from an event, once it has been folded: pure, and the same again whenever the event is seen again.
 
-use crate::action::{Action, CustomerioAction, IntercomAction, Verb};
+use crate::action::{Action, CustomerioAction, IntercomAction, SegmentAction, Verb};
 use crate::config::{Config, Trigger, What};
 use crate::event::{Channel, Choice, Event, IdKind, Kind, ListKind, WakeReason, action_id};
 use crate::facet::{self, Summary};
@@ -8,7 +8,7 @@ use crate::fold::Folded;
 use crate::job::{Job, LookUp, Work};
 use crate::outcome::CONCERNS_NO_PERSON;
 use crate::person::Person;
-use crate::ports::Wake;
+use crate::ports::{Destination, Wake};
 use crate::rules::{Decision, PersonView, Rendered, RouteOn, Routes, Scope, TicketView};
 use crate::tickets::{Edge, EdgeKind, Status, Ticket, TicketFact, TicketId, TicketReport, opening};
 use crate::time::{Span, Timestamp};
@@ -32,13 +32,15 @@ pub struct Plan {
 struct Actions {
     customerio: Vec<CustomerioAction>,
     intercom: Vec<IntercomAction>,
+    segment: Vec<SegmentAction>,
 }
 
 impl Actions {
     fn into_jobs(self, event: &Event, person: Option<&Person>) -> Vec<Job> {
         let customerio = (!self.customerio.is_empty()).then_some(Work::Customerio(self.customerio));
         let intercom = (!self.intercom.is_empty()).then_some(Work::Intercom(self.intercom));
-        customerio.into_iter().chain(intercom).map(|work| job(event, person, work)).collect()
+        let segment = (!self.segment.is_empty()).then_some(Work::Segment(self.segment));
+        customerio.into_iter().chain(intercom).chain(segment).map(|work| job(event, person, work)).collect()
     }
 }
 
@@ -73,6 +75,14 @@ pub fn plan(
             plan.skipped.push(("support facet".to_owned(), "waits_for_identity".to_owned()));
         }
     }
+    if moved_by_this && config.segment.support_traits && config.segment.identify_by.iter().any(|kind| person.id_of(*kind).is_some()) {
+        plan.jobs.push(job(Work::SegmentFacet { version: person.facet.version }));
+    }
+    if person.consent.moved_by(&event.id) {
+        let version = person.consent.version();
+        let told = Destination::ALL.into_iter().filter(|destination| person.consent.told(*destination).next().is_some());
+        plan.jobs.extend(told.map(|destination| job(Work::Consent { destination, version })));
+    }
     let wake = |reason, due| Wake { workspace: person.workspace.clone(), person: person.id.clone(), reason, due };
     if moved_by_this || event.kind == Kind::Due(WakeReason::Facet) {
         plan.wakes.extend(facet::next_change(person, config, now).map(|due| wake(WakeReason::Facet, due)));
@@ -88,18 +98,19 @@ pub fn plan(
     plan.jobs.extend(actions.into_jobs(event, Some(person)));
 
     plan.jobs.extend(look_ups(event, person, folded, config).into_iter().map(|question| job(Work::IntercomLookUp(question))));
+    plan.jobs.retain(|job| config.has(job.work.destination()));
     plan
 }
 
 /// What follows from an event about a company to which nobody is known to belong: what routes ask for that needs no person. Of
 /// whatever speaks of one nothing comes.
-pub fn plan_for_nobody(event: &Event, routes: &Routes, now: Timestamp) -> Plan {
+pub fn plan_for_nobody(event: &Event, config: &Config, routes: &Routes, now: Timestamp) -> Plan {
     let (mut plan, mut actions) = (Plan::default(), Actions::default());
     let scope = Scope::new(event, None, None, now);
     for what in facts(&event.kind) {
         let cause = Cause { trigger: Trigger { source: event.source, what }, at: event.occurred_at, ticket: None, edge: None };
         for route in routes.on(cause.trigger, &event.kind) {
-            take(event, None, &cause, route, &scope, &mut actions, &mut plan.skipped);
+            take(event, None, &cause, route, config, &scope, &mut actions, &mut plan.skipped);
         }
     }
     plan.jobs = actions.into_jobs(event, None);
@@ -112,11 +123,13 @@ fn job(event: &Event, person: Option<&Person>, work: Work) -> Job {
 }
 
 /// What a route asks for, if it is taken.
+#[expect(clippy::too_many_arguments, reason = "all that a decision rests on")]
 fn take(
     event: &Event,
     person: Option<&Person>,
     cause: &Cause<'_>,
     route: RouteOn<'_>,
+    config: &Config,
     scope: &Scope<'_>,
     actions: &mut Actions,
     skipped: &mut Vec<(String, String)>,
@@ -130,8 +143,16 @@ fn take(
             Ok(_) if person.is_none() && route.needs_person(index) => {
                 skipped.push((route.name().to_owned(), CONCERNS_NO_PERSON.to_owned()));
             }
+            Ok(verb) if !config.has(verb.destination()) => {
+                skipped.push((route.name().to_owned(), format!("{}_is_not_set_up", verb.destination().as_str())));
+            }
+            // What we did there has led to it, and doing it there would lead to it again.
+            Ok(verb) if event.is_ours() && event.source == verb.destination().source() => {
+                skipped.push((route.name().to_owned(), "would_feed_itself".to_owned()));
+            }
             Ok(Verb::Customerio(verb)) => actions.customerio.push(action(event, person, cause, route.name(), index, verb)),
             Ok(Verb::Intercom(verb)) => actions.intercom.push(action(event, person, cause, route.name(), index, verb)),
+            Ok(Verb::Segment(verb)) => actions.segment.push(action(event, person, cause, route.name(), index, verb)),
             Err(reason) => skipped.push((route.name().to_owned(), reason)),
         }
     }
@@ -155,9 +176,9 @@ fn actions(
     let person_view = person_view(person, &summary, now);
     for cause in &causes {
         let ticket_view = cause.ticket.and_then(|id| Some(ticket_view(id, person.tickets.get(id)?, cause, config)));
-        let scope = Scope::new(event, &person_view, ticket_view.as_ref(), now).with_campaign_name(campaign_name);
+        let scope = Scope::new(event, &person_view, ticket_view.as_ref(), now).with_campaign(campaign_name, config.segment.campaign_events);
         for route in routes.on(cause.trigger, &event.kind) {
-            take(event, Some(person), cause, route, &scope, &mut actions, skipped);
+            take(event, Some(person), cause, route, config, &scope, &mut actions, skipped);
         }
     }
     actions
@@ -281,7 +302,7 @@ fn action<V>(event: &Event, person: Option<&Person>, cause: &Cause<'_>, route: &
         }
         (Some(_) | None, Some(_) | None) => action_id(&["event", event.id.as_str(), &cause.trigger.to_string(), route, &index]),
     };
-    Action { id, route: route.to_owned(), occurred_at: cause.at, what }
+    Action { id, route: route.to_owned(), occurred_at: cause.at, origin: event.source, what }
 }
 
 fn look_ups(event: &Event, person: &Person, folded: Folded, config: &Config) -> Vec<LookUp> {

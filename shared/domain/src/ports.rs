@@ -3,7 +3,7 @@
 
 mod intercom;
 
-use crate::event::{Event, IdKind, Identifier, Parent, WakeReason, Workspace};
+use crate::event::{Event, IdKind, Identifier, Parent, Source, WakeReason, Workspace};
 use crate::id::{ActionId, ConflictId, EventId, PersonId};
 use crate::identity::ConflictKind;
 use crate::label::Label;
@@ -41,12 +41,14 @@ pub enum QueueName {
     /// Questions, what people see, and what keeps mail from them.
     IntercomState,
     Intercom,
+    Segment,
     /// What cannot be used, with the reason, kept for a human.
     Parked,
 }
 
 impl QueueName {
-    pub const ALL: [Self; 6] = [Self::Events, Self::CustomerioState, Self::Customerio, Self::IntercomState, Self::Intercom, Self::Parked];
+    pub const ALL: [Self; 7] =
+        [Self::Events, Self::CustomerioState, Self::Customerio, Self::IntercomState, Self::Intercom, Self::Segment, Self::Parked];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -55,6 +57,7 @@ impl QueueName {
             Self::Customerio => "customerio",
             Self::IntercomState => "intercom-state",
             Self::Intercom => "intercom",
+            Self::Segment => "segment",
             Self::Parked => "parked",
         }
     }
@@ -226,7 +229,7 @@ pub struct Mark {
     /// How often in a row no profile was found, or none could be confirmed.
     #[serde(default)]
     pub unconfirmed: u32,
-    /// Intercom: a contact was about to be made then, and whether it was is not known.
+    /// A contact or a profile was about to be made then, and whether it was is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creating_since: Option<Timestamp>,
     /// Intercom: the lead that is to go up in a user who is being made.
@@ -238,7 +241,7 @@ pub struct Mark {
     /// Intercom: hash of the ids that no contact was found by, last at `profile_seen_at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked_for: Option<String>,
-    /// Intercom: what the contact was last given, by name of field.
+    /// What the person was last given there, by name of field.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub given: BTreeMap<String, Given>,
     /// Intercom: the seconds that the last events of this person took, since it keeps one event for name and second.
@@ -440,13 +443,26 @@ impl std::error::Error for StoreError {}
 pub enum Destination {
     Customerio,
     Intercom,
+    Segment,
 }
 
 impl Destination {
+    pub const ALL: [Self; 3] = [Self::Customerio, Self::Intercom, Self::Segment];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Customerio => "customerio",
             Self::Intercom => "intercom",
+            Self::Segment => "segment",
+        }
+    }
+
+    /// As what it reports.
+    pub fn source(self) -> Source {
+        match self {
+            Self::Customerio => Source::Customerio,
+            Self::Intercom => Source::Intercom,
+            Self::Segment => Source::Segment,
         }
     }
 }
@@ -460,8 +476,8 @@ pub struct Address {
 /// What looking for a profile gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProfileLookUp {
-    /// It exists; this is the destination's own stable id.
-    Found(String),
+    /// It exists, and has an id of the destination's own.
+    Found(SeenProfile),
     /// It exists, and the destination has no better name for it than this one.
     FoundBy(IdKind, String),
     Absent,
@@ -470,6 +486,15 @@ pub enum ProfileLookUp {
     /// Nobody can be asked (no key for it): address by this identifier and trust nothing.
     Unverified(IdKind, String),
     Failed(Outcome),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenProfile {
+    /// The destination's own stable id.
+    pub own: String,
+    /// By which ids it goes besides; an e-mail address in lower case.
+    pub user_id: Option<String>,
+    pub email: Option<String>,
 }
 
 /// How a write names the profile.
@@ -482,10 +507,20 @@ pub enum ProfileRef {
 /// One thing to write at Customer.io.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CustomerioWrite {
-    /// Absolute values, update only. `timestamp` in unix seconds orders it against other writes.
-    Attributes { profile: ProfileRef, timestamp: i64, attributes: crate::event::Attributes },
-    /// `id` makes a repeat harmless.
-    Track { profile: ProfileRef, action: crate::action::CustomerioAction },
+    /// Absolute values. `timestamp` in unix seconds orders it against other writes.
+    Attributes {
+        profile: ProfileRef,
+        timestamp: i64,
+        /// Makes a profile where there is none. Otherwise nothing happens there.
+        create: bool,
+        attributes: crate::event::Attributes,
+        /// Those that mean something to Customer.io: ids, consent.
+        own: crate::event::Attributes,
+    },
+    /// Whatever else a verb asks for. `action.id` makes a repeat harmless. `None`: of nobody.
+    Act { profile: Option<ProfileRef>, action: crate::action::CustomerioAction },
+    /// The second goes up in the first. Cannot be undone, and says nothing where one of them is not there.
+    Merge { primary: ProfileRef, secondary: ProfileRef },
 }
 
 /// The Customer.io connector, as the send step sees it.
@@ -503,6 +538,31 @@ pub trait Customerio: Send + Sync {
     fn campaign_name(&self, campaign: &Parent) -> impl Future<Output = Result<Option<String>, Outcome>> + Send;
 
     /// How long the connector wants to be left alone (its breaker is open), if at all.
+    fn pause(&self, now: Timestamp) -> Option<Span>;
+}
+
+/// One message to Segment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentMessage {
+    pub user_id: Option<String>,
+    /// Where there is no user id; beside one, what the person went by before.
+    pub anonymous_id: Option<String>,
+    /// The person's own address, which profiles are joined by.
+    pub email: Option<String>,
+    pub at: Timestamp,
+    /// Of whatever asks for it: the same for every repeat, and no two things' alike.
+    pub id: ActionId,
+    /// Who reported the fact: told along.
+    pub origin: Source,
+    pub what: crate::action::SegmentVerb,
+}
+
+/// The Segment connector, as the send step sees it.
+pub trait Segment: Send + Sync {
+    /// Writes these in order, in as few calls as the vendor allows. Answers in the same order.
+    fn write(&self, messages: &[SegmentMessage]) -> impl Future<Output = Vec<Outcome>> + Send;
+
+    /// As [`Customerio::pause`].
     fn pause(&self, now: Timestamp) -> Option<Span>;
 }
 

@@ -4,12 +4,29 @@
 //! Limits of Intercom: <https://www.intercom.com/help/en/articles/175-set-up-event-tracking-in-intercom>.
 
 use super::{Trigger, What};
-use crate::event::Source;
+use crate::ports::Destination;
 
 /// Customer.io: the longest event name, in bytes.
 const MAX_EVENT_NAME_BYTES: usize = 100;
 /// Customer.io takes these keys of an event as overrides of a campaign's own settings.
 const RESERVED_PROPERTIES: [&str; 3] = ["recipient", "from_address", "reply_to"];
+/// Customer.io: the most attributes in a call.
+const MOST_ATTRIBUTES: usize = 300;
+/// These name a person there, or change their consent, or how a call is taken.
+const RESERVED_ON_PEOPLE: [&str; 10] = [
+    "id",
+    "email",
+    "cio_id",
+    "anonymous_id",
+    "unsubscribed",
+    "cio_subscription_preferences",
+    "_cio_subscription_preferences_computed",
+    "cio_relationships",
+    "_timestamp",
+    "_update",
+];
+/// Segment: the most traits or properties that a profile takes of a message.
+const MOST_PROPERTIES: usize = 300;
 /// Intercom: the most names of events in a workspace.
 pub(super) const MOST_EVENT_NAMES: usize = 120;
 /// Intercom tracks 10 keys of an event; one of them is Trefoil's own mark.
@@ -30,12 +47,6 @@ pub struct ActionKind {
     /// What its destination reports of it: on these it would feed itself.
     pub causes: &'static [What],
     pub(super) rules: &'static [Rule],
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Destination {
-    Customerio,
-    Intercom,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -81,8 +92,9 @@ pub struct Map {
     pub open_names: bool,
     /// The most entries, and what becomes of the others.
     pub(super) most: Option<(usize, &'static str)>,
-    /// Names that mean something else to the destination.
+    /// Names that mean something else to the destination, and what, for messages.
     pub(super) reserved: &'static [&'static str],
+    pub(super) reserved_for: &'static str,
     /// Names that do not go along where one expression gives everything: they are there only where they are written.
     pub(crate) unasked: &'static [&'static str],
 }
@@ -102,6 +114,8 @@ pub(super) enum Rule {
     EventNames,
     /// `subscribed: true` only where a person opts in by an act that the operator lists.
     ExplicitOptIns,
+    /// It deletes people, and a ticket is no reason to.
+    NotForTickets,
 }
 
 impl ActionKind {
@@ -116,11 +130,7 @@ impl ActionKind {
 
     /// It would be reported as the very fact that it hangs on.
     pub(super) fn feeds(&self, on: Trigger) -> bool {
-        let own = match self.destination {
-            Destination::Customerio => Source::Customerio,
-            Destination::Intercom => Source::Intercom,
-        };
-        on.source == own && self.causes.contains(&on.what)
+        on.source == self.destination.source() && self.causes.contains(&on.what)
     }
 }
 
@@ -146,9 +156,60 @@ const CONTACT_ATTRIBUTES: Shape = Shape::Map(Map {
     open_names: true,
     most: None,
     reserved: &[],
+    reserved_for: "",
     unasked: &[],
 });
+/// Of a profile, an object or a device at Customer.io.
+const PROFILE_ATTRIBUTES: Shape = Shape::Map(Map {
+    entry: "an attribute",
+    example: "plan: \"${event.attributes.plan}\"",
+    open_names: true,
+    most: Some((MOST_ATTRIBUTES, "Customer.io takes no more in a call")),
+    reserved: &RESERVED_ON_PEOPLE,
+    reserved_for: "says at Customer.io who somebody is or what they consented to, which goes along by itself",
+    unasked: &RESERVED_ON_PEOPLE,
+});
+const EVENT_NAME: Field = required(
+    "name",
+    Shape::Name { expected: "the event's name", most_bytes: Some(MAX_EVENT_NAME_BYTES) },
+    "say what the event is called at Customer.io",
+    "At most 100 bytes",
+);
+const EVENT_PROPERTIES: Field = optional(
+    "properties",
+    Shape::Map(Map {
+        entry: "a property",
+        example: "ticket_id: \"${ticket.id}\"",
+        open_names: false,
+        most: None,
+        reserved: &RESERVED_PROPERTIES,
+        reserved_for: "of an event is taken by Customer.io as an override of the campaign's own",
+        unasked: &[],
+    }),
+    "`recipient`, `from_address` and `reply_to` are Customer.io's own",
+);
+const SEGMENT_ID: Shape = text("the id of a manual segment");
+const OBJECT_TYPE: Field = optional("type", text("the number of a kind of objects"), "Customer.io's number of the kind; left out: `1`");
+const OBJECT_ID: Field = required(
+    "id",
+    text("your own id of the object"),
+    "write `id: \"${event.company_id}\"`, or what else is your own id of it",
+    "Your own id of it",
+);
 const TIME: Shape = Shape::Value;
+
+/// Of a person, an event or a company at Segment.
+const fn segment_values(entry: &'static str, example: &'static str) -> Shape {
+    Shape::Map(Map {
+        entry,
+        example,
+        open_names: true,
+        most: Some((MOST_PROPERTIES, "Segment's profiles leave the others out")),
+        reserved: &[],
+        reserved_for: "",
+        unasked: &["email"],
+    })
+}
 const TAG: Shape = text("the name of a tag");
 const ADMIN: Field = optional("assign_to_admin", text("the id of a teammate"), "Id of a teammate. Not beside `assign_to_team`");
 const TEAM: Field = optional("assign_to_team", text("the id of a team"), "Id of a team. Not beside `assign_to_admin`");
@@ -156,29 +217,201 @@ const TEAM: Field = optional("assign_to_team", text("the id of a team"), "Id of 
 /// In the order in which they are listed to people.
 pub static ACTIONS: &[ActionKind] = &[
     ActionKind {
+        name: "customerio.update_person",
+        destination: Destination::Customerio,
+        help: "Brings the profile up to date",
+        fields: &[
+            optional(
+                "create",
+                Shape::Flag,
+                "Makes a profile where there is none. `false` where it is left out; Customer.io bills by profiles",
+            ),
+            optional(
+                "email",
+                text("an e-mail address"),
+                "The address that the profile is to have from now on. Left out: it keeps its own; a new one gets the person's",
+            ),
+            optional("attributes", PROFILE_ATTRIBUTES, "At most 300. Who somebody is, and consent, go along by themselves"),
+        ],
+        needs_person: true,
+        causes: &[What::PersonUpdated, What::PersonCreated],
+        rules: &[],
+    },
+    ActionKind {
+        name: "customerio.create_person",
+        destination: Destination::Customerio,
+        help: "Makes a profile where there is none; one that is there is left as it is. Customer.io bills by profiles",
+        fields: &[optional("attributes", PROFILE_ATTRIBUTES, "At most 300")],
+        needs_person: true,
+        causes: &[What::PersonCreated],
+        rules: &[],
+    },
+    ActionKind {
         name: "customerio.track_event",
         destination: Destination::Customerio,
         help: "An event on the person's profile, which starts campaigns there",
+        fields: &[EVENT_NAME, EVENT_PROPERTIES],
+        needs_person: true,
+        causes: &[],
+        rules: &[],
+    },
+    ActionKind {
+        name: "customerio.track_page",
+        destination: Destination::Customerio,
+        help: "A page that the person looked at",
         fields: &[
             required(
                 "name",
-                Shape::Name { expected: "the event's name", most_bytes: Some(MAX_EVENT_NAME_BYTES) },
-                "say what the event is called at Customer.io",
-                "At most 100 bytes",
+                Shape::Name { expected: "the page's address", most_bytes: None },
+                "write `name: \"${event.attributes.url}\"`",
+                "The page's address",
             ),
-            optional(
-                "properties",
-                Shape::Map(Map {
-                    entry: "a property",
-                    example: "ticket_id: \"${ticket.id}\"",
-                    open_names: false,
-                    most: None,
-                    reserved: &RESERVED_PROPERTIES,
-                    unasked: &[],
-                }),
-                "`recipient`, `from_address` and `reply_to` are Customer.io's own",
+            EVENT_PROPERTIES,
+        ],
+        needs_person: true,
+        causes: &[],
+        rules: &[],
+    },
+    ActionKind {
+        name: "customerio.track_screen",
+        destination: Destination::Customerio,
+        help: "A screen of an app that the person looked at",
+        fields: &[EVENT_NAME, EVENT_PROPERTIES],
+        needs_person: true,
+        causes: &[],
+        rules: &[],
+    },
+    ActionKind {
+        name: "customerio.set_subscription",
+        destination: Destination::Customerio,
+        help: "Takes the profile out of everything or out of one topic, or back in",
+        fields: &[
+            where_given(
+                "topic",
+                text("a topic's id"),
+                "A topic of the subscription centre by its id, such as `topic_1`; left out: everything",
+            ),
+            required(
+                "subscribed",
+                Shape::Flag,
+                "write `subscribed: false` to take the person out",
+                "`true` only on an opt-in that stands under `consent.explicit_opt_ins`, and never against an opt-out",
             ),
         ],
+        needs_person: true,
+        causes: &[What::PersonUnsubscribed, What::PersonSubscribed],
+        rules: &[Rule::ExplicitOptIns],
+    },
+    ActionKind {
+        name: "customerio.add_to_segment",
+        destination: Destination::Customerio,
+        help: "Puts the profile into a manual segment",
+        fields: &[required("segment", SEGMENT_ID, "give the id of a manual segment", "Its id, a number in its address")],
+        needs_person: true,
+        causes: &[What::ListEntered],
+        rules: &[],
+    },
+    ActionKind {
+        name: "customerio.remove_from_segment",
+        destination: Destination::Customerio,
+        help: "Takes the profile out of a manual segment",
+        fields: &[required("segment", SEGMENT_ID, "give the id of a manual segment", "Its id, a number in its address")],
+        needs_person: true,
+        causes: &[What::ListLeft],
+        rules: &[],
+    },
+    ActionKind {
+        name: "customerio.upsert_object",
+        destination: Destination::Customerio,
+        help: "An object such as a company, and the person's relationship to it where there is a profile",
+        fields: &[
+            OBJECT_TYPE,
+            OBJECT_ID,
+            optional("attributes", PROFILE_ATTRIBUTES, "Of the object"),
+            optional("relationship", PROFILE_ATTRIBUTES, "Of the person's relationship to it"),
+        ],
+        needs_person: false,
+        causes: &[],
+        rules: &[],
+    },
+    ActionKind {
+        name: "customerio.delete_object",
+        destination: Destination::Customerio,
+        help: "For good, with all its relationships",
+        fields: &[OBJECT_TYPE, OBJECT_ID],
+        needs_person: false,
+        causes: &[],
+        rules: &[],
+    },
+    ActionKind {
+        name: "customerio.remove_relationship",
+        destination: Destination::Customerio,
+        help: "The person belongs to the object no more; both stay",
+        fields: &[OBJECT_TYPE, OBJECT_ID],
+        needs_person: true,
+        causes: &[],
+        rules: &[],
+    },
+    ActionKind {
+        name: "customerio.merge_people",
+        destination: Destination::Customerio,
+        help: "The profile that goes by another id goes up in the person's. Cannot be undone",
+        fields: &[required(
+            "from",
+            text("the id of the other profile"),
+            "write `from: \"${event.previous_id}\"`",
+            "A user id, an e-mail address, or `cio_` and Customer.io's own id",
+        )],
+        needs_person: true,
+        causes: &[],
+        rules: &[],
+    },
+    ActionKind {
+        name: "customerio.delete_person",
+        destination: Destination::Customerio,
+        help: "The profile, for good. Whoever comes again is a new one",
+        fields: &[],
+        needs_person: true,
+        causes: &[],
+        rules: &[Rule::NotForTickets],
+    },
+    ActionKind {
+        name: "customerio.suppress_person",
+        destination: Destination::Customerio,
+        help: "The profile, for good, and nobody under its ids is taken any more: for deletion requests, never to hold marketing back",
+        fields: &[],
+        needs_person: true,
+        causes: &[],
+        rules: &[Rule::NotForTickets],
+    },
+    ActionKind {
+        name: "customerio.unsuppress_person",
+        destination: Destination::Customerio,
+        help: "The person's ids are taken again; what was deleted stays so",
+        fields: &[],
+        needs_person: true,
+        causes: &[],
+        rules: &[],
+    },
+    ActionKind {
+        name: "customerio.add_device",
+        destination: Destination::Customerio,
+        help: "A device that pushes can be sent to",
+        fields: &[
+            required("token", text("the device's token"), "write `token: \"${event.device_token}\"`", ""),
+            required("platform", text("`ios` or `android`"), "write `platform: \"${event.device_platform}\"`", "`ios` or `android`"),
+            optional("last_used", TIME, "Unix seconds, or ISO 8601"),
+            optional("attributes", PROFILE_ATTRIBUTES, "Of the device"),
+        ],
+        needs_person: true,
+        causes: &[],
+        rules: &[],
+    },
+    ActionKind {
+        name: "customerio.delete_device",
+        destination: Destination::Customerio,
+        help: "Pushes are not sent there any more",
+        fields: &[required("token", text("the device's token"), "write `token: \"${event.device_token}\"`", "")],
         needs_person: true,
         causes: &[],
         rules: &[],
@@ -244,6 +477,7 @@ pub static ACTIONS: &[ActionKind] = &[
                     open_names: false,
                     most: Some((MOST_METADATA, "Intercom keeps the first 10 of an event, and one is Trefoil's own mark")),
                     reserved: &[],
+                    reserved_for: "",
                     unasked: &["email"],
                 }),
                 "At most 9. `email` only where it is written, not out of `\"${event.attributes}\"`",
@@ -382,6 +616,72 @@ pub static ACTIONS: &[ActionKind] = &[
         destination: Destination::Intercom,
         help: "Leads of the person go up in their user",
         fields: &[],
+        needs_person: true,
+        causes: &[],
+        rules: &[],
+    },
+    ActionKind {
+        name: "segment.identify",
+        destination: Destination::Segment,
+        help: "What the person is. What Segment has been told already is left out",
+        fields: &[required(
+            "traits",
+            segment_values("a trait", "plan: \"${event.attributes.plan}\""),
+            "say what of the person is to be told",
+            "At most 300. The address goes along by itself",
+        )],
+        needs_person: true,
+        causes: &[],
+        rules: &[],
+    },
+    ActionKind {
+        name: "segment.track",
+        destination: Destination::Segment,
+        help: "What the person did, or what happened to them",
+        fields: &[
+            required(
+                "name",
+                Shape::Name { expected: "the event's name", most_bytes: None },
+                "say what the event is called at Segment",
+                "As it stands in the tracking plan",
+            ),
+            optional(
+                "properties",
+                segment_values("a property", "ticket_id: \"${ticket.id}\""),
+                "At most 300. `email` only where it is written, not out of `\"${event.attributes}\"`: Segment joins people by it",
+            ),
+        ],
+        needs_person: true,
+        causes: &[],
+        rules: &[],
+    },
+    ActionKind {
+        name: "segment.group",
+        destination: Destination::Segment,
+        help: "The company, and that the person belongs to it",
+        fields: &[
+            required(
+                "group_id",
+                text("your own id of the company"),
+                "write `group_id: \"${event.company_id}\"`, or what else is your own id of it",
+                "Your own id of it",
+            ),
+            optional("traits", segment_values("a trait", "plan: \"${event.attributes.plan}\""), "Of the company; at most 300"),
+        ],
+        needs_person: true,
+        causes: &[],
+        rules: &[],
+    },
+    ActionKind {
+        name: "segment.alias",
+        destination: Destination::Segment,
+        help: "The person's user id takes the place of another id. Segment's own profiles do not go by it",
+        fields: &[required(
+            "previous_id",
+            text("the other id"),
+            "write `previous_id: \"${event.previous_id}\"`",
+            "A user id or an anonymous id",
+        )],
         needs_person: true,
         causes: &[],
         rules: &[],

@@ -1,20 +1,22 @@
-//! Value tree to typed configuration: everything but the routes, which are in `routes`.
+//! Value tree to typed configuration: everything but the routes, which are in `routes`, and what the tools have in common, which
+//! is in `tools`.
 //!
 //! Nothing here stops at the first problem: what cannot be read is reported and left out, and the reading goes on.
 
 use super::problems::{Problem, quoted, suggestion};
 use super::routes;
 use super::yaml::{Entry, Node, Position, Text, Value, join};
-use super::{Config, ConsentConfig, CustomerioConfig, FacetNames, IdentityConfig, Tickets, Trigger, What, Window, WindowTrigger};
-use crate::event::{IdKind, Source};
+use super::{Config, ConsentConfig, CustomerioConfig, FacetNames, IdentityConfig, SegmentConfig, Tickets, Window, WindowTrigger};
+use crate::event::IdKind;
 use crate::tickets::{Audience, Counting, Priority, StartedBy};
 use crate::time::Span;
+use std::collections::BTreeSet;
 
 /// Customer.io: the longest attribute name, in bytes.
 const MAX_ATTRIBUTE_BYTES: usize = 150;
 
 /// Attributes that mean something to Customer.io itself, or that no API may set.
-const RESERVED_ATTRIBUTES: [&str; 12] = [
+pub(super) const RESERVED_ATTRIBUTES: [&str; 12] = [
     "id",
     "email",
     "phone",
@@ -39,13 +41,16 @@ pub(super) fn config(root: &Node, problems: &mut Vec<Problem>) -> Config {
         customerio: CustomerioConfig::default(),
         identity: IdentityConfig::default(),
         consent: ConsentConfig::default(),
+        segment: SegmentConfig::default(),
+        native: None,
+        off: BTreeSet::new(),
         routes: Vec::new(),
     };
     if root.value == Value::Null {
         build.say(root.at, "", "the file is empty; begin with `version: 1`");
         return config;
     }
-    let known = ["version", "tickets", "suppress", "customerio", "identity", "consent", "routes"];
+    let known = ["version", "tickets", "suppress", "customerio", "segment", "identity", "consent", "native", "routes"];
     let Some(top) = build.mapping(root, "", &known) else { return config };
     if let Some((node, path)) = top.require(&mut build, "version", "write `version: 1` at the top")
         && node.value != Value::Int(1)
@@ -69,6 +74,10 @@ pub(super) fn config(root: &Node, problems: &mut Vec<Problem>) -> Config {
     if let Some((node, path)) = top.section("consent") {
         config.consent = build.consent(node, &path);
     }
+    if let Some((node, path)) = top.section("segment") {
+        config.segment = build.segment(node, &path);
+    }
+    config.native = top.section("native").map(|(node, path)| build.native(node, &path));
     if let Some((node, path)) = top.section("routes") {
         config.routes = routes::routes(&mut build, node, &path, &config.consent);
     }
@@ -96,7 +105,7 @@ impl<'n> Fields<'n> {
 
     /// As [`Fields::get`]; a key with nothing behind it counts as left out, since that is what remains when everything under it
     /// is commented out.
-    fn section(&self, key: &str) -> Option<(&'n Node, String)> {
+    pub(super) fn section(&self, key: &str) -> Option<(&'n Node, String)> {
         self.get(key).filter(|(node, _)| node.value != Value::Null)
     }
 
@@ -147,7 +156,7 @@ impl Build<'_> {
     }
 
     /// A list of words, each at most once.
-    fn words<T: Copy>(&mut self, node: &Node, path: &str, known: &[(&str, T)]) -> Option<Vec<T>> {
+    pub(super) fn words<T: Copy>(&mut self, node: &Node, path: &str, known: &[(&str, T)]) -> Option<Vec<T>> {
         let names = known.iter().map(|(name, _)| *name);
         let Value::List(items) = &node.value else {
             let example = known.first().map_or("", |(name, _)| *name);
@@ -165,6 +174,16 @@ impl Build<'_> {
             }
         }
         Some(found.into_iter().filter_map(|index| known.get(index).map(|(_, value)| *value)).collect())
+    }
+
+    /// `true` or `false`, where the key is there.
+    pub(super) fn flag(&mut self, fields: &Fields<'_>, key: &str, flag: &mut bool) {
+        let Some((node, path)) = fields.get(key) else { return };
+        if let Value::Bool(value) = &node.value {
+            *flag = *value;
+        } else {
+            self.wrong_type(node, &path, "`true` or `false`");
+        }
     }
 
     pub(super) fn empty_list(&mut self, node: &Node, path: &str, consequence: &str) {
@@ -204,7 +223,7 @@ impl Build<'_> {
         counting
     }
 
-    // -------------------------------------------------------------------------------------------- identity, consent
+    // -------------------------------------------------------------------------------------------- identity
 
     fn identity(&mut self, node: &Node, path: &str) -> IdentityConfig {
         let mut identity = IdentityConfig::default();
@@ -216,14 +235,7 @@ impl Build<'_> {
             self.empty_list(node, &path, "nobody could be recognised");
             self.user_id_first(node, &path);
         }
-        if let Some((node, path)) = fields.get("address_in_properties") {
-            match &node.value {
-                Value::Bool(value) => identity.address_in_properties = *value,
-                Value::Null | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::List(_) | Value::Map(_) | Value::Broken => {
-                    self.wrong_type(node, &path, "`true` or `false`");
-                }
-            }
-        }
+        self.flag(&fields, "address_in_properties", &mut identity.address_in_properties);
         identity
     }
 
@@ -242,18 +254,6 @@ impl Build<'_> {
             None if items.is_empty() => {}
             None => self.say(node.at, path, "`user_id` is missing: it is your own key of a person; write it first"),
         }
-    }
-
-    fn consent(&mut self, node: &Node, path: &str) -> ConsentConfig {
-        let mut consent = ConsentConfig::default();
-        let Some(fields) = self.mapping(node, path, &["explicit_opt_ins"]) else { return consent };
-        if let Some((node, path)) = fields.get("explicit_opt_ins") {
-            let known = Trigger::all().filter(|(trigger, _)| trigger.what == What::PersonSubscribed);
-            let known: Vec<(&str, Source)> = known.map(|(trigger, name)| (name, trigger.source)).collect();
-            // An empty list is a choice: no opt-in holds beyond the tool in which it happened.
-            consent.explicit_opt_ins = self.words(node, &path, &known).unwrap_or_default();
-        }
-        consent
     }
 
     // -------------------------------------------------------------------------------------------- suppress
@@ -343,19 +343,15 @@ impl Build<'_> {
 
     fn customerio<'n>(&mut self, node: &'n Node, path: &str, names: &mut AttributeNames<'n>) -> CustomerioConfig {
         let mut config = CustomerioConfig::default();
-        let Some(fields) = self.mapping(node, path, &["identify_by", "profiles_exist", "support_attributes"]) else { return config };
+        let known = ["identify_by", "profiles_exist", "dates_as_seconds", "support_attributes"];
+        let Some(fields) = self.mapping(node, path, &known) else { return config };
         if let Some((node, path)) = fields.get("identify_by") {
             let known = [("id", IdKind::UserId), ("email", IdKind::Email)];
             config.identify_by = self.words(node, &path, &known).unwrap_or(config.identify_by);
             self.empty_list(node, &path, "no profile could be found");
         }
-        if let Some((node, path)) = fields.get("profiles_exist") {
-            if let Value::Bool(value) = &node.value {
-                config.profiles_exist = *value;
-            } else {
-                self.wrong_type(node, &path, "`true` or `false`");
-            }
-        }
+        self.flag(&fields, "profiles_exist", &mut config.profiles_exist);
+        self.flag(&fields, "dates_as_seconds", &mut config.dates_as_seconds);
         if let Some((node, path)) = fields.get("support_attributes") {
             let known = attribute_slots(&mut config.attributes).map(|(key, _)| key);
             if let Some(fields) = self.mapping(node, &path, &known) {
@@ -371,7 +367,7 @@ impl Build<'_> {
         config
     }
 
-    fn attribute_name<'n>(&mut self, node: &'n Node, path: &str) -> Option<&'n String> {
+    pub(super) fn attribute_name<'n>(&mut self, node: &'n Node, path: &str) -> Option<&'n String> {
         let name = &self.text(node, path, "the name of an attribute at Customer.io")?.text;
         if name.trim() != name {
             self.say(node.at, path, format!("the name {} has spaces at an end; remove them", quoted(name)));

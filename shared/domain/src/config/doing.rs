@@ -102,6 +102,13 @@ impl<'n> Doing<'_, 'n> {
                 let message = format!("`{on}` concerns no person, and `{}` needs one; hang the route on `{joined}`", kind.name);
                 build.say(entry.at, path, message);
             }
+            if kind.rules.contains(&Rule::NotForTickets) && on.is_about_a_ticket() {
+                let message = format!(
+                    "`{}` deletes the profile with its history and its consent, and `{on}` is no reason to; support holds marketing back by itself (`has_open_ticket`, `suppress:`)",
+                    kind.name
+                );
+                build.say(entry.at, path, message);
+            }
             if kind.feeds(*on) {
                 let message = format!(
                     "`{}` is itself reported as `{on}`, so that the route would feed itself for ever; hang it on another tool's event, or remove the action",
@@ -127,6 +134,8 @@ impl<'n> Doing<'_, 'n> {
             }
             Rule::EventNames => self.event_names(build, given),
             Rule::ExplicitOptIns => self.explicit_opt_ins(build, given),
+            // Of the route, and looked at with it.
+            Rule::NotForTickets => {}
         }
     }
 
@@ -260,7 +269,7 @@ fn mapping(build: &mut Build<'_>, map: &Map, node: &Node, path: &str) -> Option<
 fn map_entry(build: &mut Build<'_>, map: &Map, entry: &Entry, path: &str) -> Option<EntryTemplate> {
     let key = &entry.key;
     if map.reserved.contains(&key.as_str()) {
-        let message = format!("Customer.io takes {} of an event as an override of the campaign's own; choose another name", quoted(key));
+        let message = format!("{} {}; choose another name", quoted(key), map.reserved_for);
         build.say(entry.at, path, message);
     }
     if key.trim().is_empty() {

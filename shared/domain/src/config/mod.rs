@@ -10,16 +10,19 @@ mod doing;
 mod problems;
 mod routes;
 mod template;
+mod tools;
 mod trigger;
 mod yaml;
 
 pub use crate::rules::check;
-pub use actions::{ACTIONS, ActionKind, Destination, Field, Need, Shape};
+pub use actions::{ACTIONS, ActionKind, Field, Need, Shape};
 pub use problems::{Problem, Problems};
 pub(crate) use problems::{listed, nearest, quoted, suggestion};
 pub use trigger::{Trigger, What};
 
+use crate::consent::{self, Switch};
 use crate::event::{IdKind, Source};
+use crate::ports::Destination;
 use crate::tickets::{Counting, Priority};
 use crate::time::Span;
 use std::collections::BTreeSet;
@@ -70,6 +73,11 @@ pub struct Config {
     pub customerio: CustomerioConfig,
     pub identity: IdentityConfig,
     pub consent: ConsentConfig,
+    pub segment: SegmentConfig,
+    /// What the tools do without Trefoil; `None`: the file does not say.
+    pub native: Option<Vec<Native>>,
+    /// Tools to which nothing is written, since they have not been set up. No part of the file: whoever runs it knows.
+    pub off: BTreeSet<Destination>,
     /// In the order of the file.
     pub routes: Vec<Route>,
 }
@@ -83,6 +91,20 @@ pub struct Tickets {
 }
 
 impl Config {
+    pub fn has(&self, destination: Destination) -> bool {
+        !self.off.contains(&destination)
+    }
+
+    /// Routes that carry what one of the tools' own connections carries: names of the routes by connection.
+    pub fn fed_twice(&self, natives: &[Native]) -> Vec<(Native, Vec<&str>)> {
+        let routes_of = |native: Native| -> Vec<&str> {
+            let carries =
+                |route: &&Route| route.on.iter().any(|on| route.actions.iter().any(|action| native.carries(*on, action.kind.destination)));
+            self.routes.iter().filter(carries).map(|route| route.name.as_str()).collect()
+        };
+        natives.iter().map(|native| (*native, routes_of(*native))).filter(|(_, routes)| !routes.is_empty()).collect()
+    }
+
     /// The names of Intercom events that stand in the file, fallbacks included.
     pub fn intercom_event_names(&self) -> BTreeSet<&str> {
         let actions = self.routes.iter().flat_map(|route| &route.actions);
@@ -125,11 +147,86 @@ impl Default for IdentityConfig {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsentConfig {
     /// Facts by which a person opts in again for every tool: `<source>.person.subscribed`. Elsewhere an opt-in holds for the
     /// tool alone in which it happened, and an opt-out for all.
     pub explicit_opt_ins: Vec<Source>,
+    /// What the tools can be told, channels and topics of the operator's mapping included.
+    pub switches: Vec<Switch>,
+}
+
+impl Default for ConsentConfig {
+    fn default() -> Self {
+        Self { explicit_opt_ins: Vec::new(), switches: consent::switches(&consent::Channels::new(), &[]) }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentConfig {
+    /// By what a person is named, in this order. With `email` people without any other id get an anonymous id of our making.
+    pub identify_by: Vec<IdKind>,
+    /// The support facet goes there too, as traits under the same names.
+    pub support_traits: bool,
+    /// What events of campaigns are called.
+    pub campaign_events: CampaignNames,
+}
+
+impl Default for SegmentConfig {
+    fn default() -> Self {
+        let identify_by = vec![IdKind::UserId, IdKind::AnonymousId, IdKind::Email];
+        Self { identify_by, support_traits: true, campaign_events: CampaignNames::default() }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CampaignNames {
+    /// <https://segment.com/docs/connections/spec/email/>
+    #[default]
+    SegmentSpec,
+    /// Those of Customer.io's own connection to Segment.
+    Customerio,
+}
+
+/// A connection that two of the tools have without Trefoil.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Native {
+    /// Segment's destination "Customer.io (Actions)".
+    SegmentToCustomerio,
+    /// Segment's destination "Intercom Cloud Mode (Actions)".
+    SegmentToIntercom,
+    /// Customer.io's "Message Metrics" to Segment, or its data pipelines.
+    CustomerioToSegment,
+}
+
+impl Native {
+    pub const ALL: [Self; 3] = [Self::SegmentToCustomerio, Self::SegmentToIntercom, Self::CustomerioToSegment];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SegmentToCustomerio => "segment_to_customerio",
+            Self::SegmentToIntercom => "segment_to_intercom",
+            Self::CustomerioToSegment => "customerio_to_segment",
+        }
+    }
+
+    /// What it is called where it is switched on and off.
+    pub fn product(self) -> &'static str {
+        match self {
+            Self::SegmentToCustomerio => "Segment's destination Customer.io (Actions)",
+            Self::SegmentToIntercom => "Segment's destination Intercom Cloud Mode (Actions)",
+            Self::CustomerioToSegment => "Customer.io's message metrics to Segment",
+        }
+    }
+
+    /// Whether such a route carries the same.
+    fn carries(self, on: Trigger, to: Destination) -> bool {
+        match self {
+            Self::SegmentToCustomerio => on.source == Source::Segment && to == Destination::Customerio,
+            Self::SegmentToIntercom => on.source == Source::Segment && to == Destination::Intercom,
+            Self::CustomerioToSegment => on.source == Source::Customerio && to == Destination::Segment,
+        }
+    }
 }
 
 /// A suppression window `suppress_<name>_until`.
@@ -157,6 +254,8 @@ pub struct CustomerioConfig {
     pub identify_by: Vec<IdKind>,
     /// The operator vouches that everyone has a profile: events may be sent without looking. Only matters without an App API key.
     pub profiles_exist: bool,
+    /// Dates in attributes and properties (ISO 8601) are sent as unix seconds, the only dates that Customer.io knows.
+    pub dates_as_seconds: bool,
     pub attributes: FacetNames,
 }
 
@@ -198,7 +297,12 @@ impl Default for FacetNames {
 
 impl Default for CustomerioConfig {
     fn default() -> Self {
-        Self { identify_by: vec![IdKind::UserId, IdKind::Email], profiles_exist: false, attributes: FacetNames::default() }
+        Self {
+            identify_by: vec![IdKind::UserId, IdKind::Email],
+            profiles_exist: false,
+            dates_as_seconds: true,
+            attributes: FacetNames::default(),
+        }
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) type Only = Option<fn(What) -> bool>;
 /// Variable, field, type, and the facts that alone have it.
 pub(super) type Field = (&'static str, &'static str, Type, Only);
 
-pub(super) const FIELDS: [Field; 43] = [
+pub(super) const FIELDS: [Field; 47] = [
     ("event", "id", Type::Text, None),
     ("event", "source", Type::Text, None),
     ("event", "kind", Type::Text, None),
@@ -57,9 +57,13 @@ pub(super) const FIELDS: [Field; 43] = [
     ("event", "campaign_kind", Type::Text, Some(is_message)),
     ("event", "campaign_id", Type::Text, Some(is_message)),
     ("event", "campaign_name", Type::Text, Some(is_message)),
+    ("event", "title", Type::Text, Some(is_message)),
     ("event", "subject", Type::Text, Some(is_message)),
     ("event", "link", Type::Text, Some(is_message)),
     ("event", "failure", Type::Text, Some(is_message)),
+    ("event", "previous_id", Type::Text, Some(|what| matches!(what, What::PersonMerged))),
+    ("event", "device_token", Type::Text, Some(|what| matches!(what, What::EventTracked))),
+    ("event", "device_platform", Type::Text, Some(|what| matches!(what, What::EventTracked))),
     ("event", "list_id", Type::Text, Some(is_list)),
     ("event", "company_id", Type::Text, Some(is_company)),
     ("event", "value", Type::Unknown, Some(|what| matches!(what, What::Converted | What::TraitComputed))),

@@ -8,12 +8,13 @@ mod fields;
 mod names;
 mod render;
 mod scope;
+mod title;
 
 pub use scope::{PersonView, Scope, TicketView};
 
 use crate::action::Verb;
 use crate::config::{self, Config, FILE_NAME, Problem, Problems, Trigger, What};
-use crate::event::Kind;
+use crate::event::{Kind, Source};
 use cel::{Context, Env, Program, Value};
 use names::Role;
 use render::{CompiledAction, Compiler};
@@ -111,6 +112,12 @@ impl Routes {
     /// Some route that hangs on this says what the campaign is called.
     pub fn name_campaigns(&self, trigger: Trigger) -> bool {
         self.by_trigger.get(&trigger).into_iter().flatten().filter_map(|place| self.routes.get(*place)).any(|route| route.names_campaigns)
+    }
+
+    /// Some route passes on what this tool says of people, so that our own writing to it could come back that way.
+    pub fn passes_on(&self, source: Source) -> bool {
+        let said = [What::PersonCreated, What::PersonUpdated, What::PersonSignedUp];
+        said.into_iter().any(|what| self.by_trigger.contains_key(&Trigger { source, what }))
     }
 
     /// The routes that hang on this, in the order of the file. One for other names than the event's is none of them.

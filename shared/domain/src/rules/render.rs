@@ -3,11 +3,12 @@
 
 use super::names::{self, Role};
 use super::scope::View;
-use crate::action::{CustomerioVerb, IntercomVerb, Verb};
+use crate::action::{CustomerioVerb, IntercomVerb, SegmentVerb, Verb};
 use crate::config::{
-    ActionKind, ActionTemplate, Config, Destination, EntryTemplate, Expression, Field, FieldTemplate, Need, Problem, Shape, Template,
-    TemplatePart, Trigger,
+    ActionKind, ActionTemplate, Config, EntryTemplate, Expression, Field, FieldTemplate, Need, Problem, Shape, Template, TemplatePart,
+    Trigger,
 };
+use crate::ports::Destination;
 use cel::context::VariableResolver;
 use cel::objects::Key;
 use cel::{Context, ExecutionError, Program, Value};
@@ -170,6 +171,7 @@ impl CompiledAction {
         let verb = match self.kind.destination {
             Destination::Customerio => CustomerioVerb::of(self.kind.verb(), fields).map(Verb::Customerio),
             Destination::Intercom => IntercomVerb::of(self.kind.verb(), fields).map(Verb::Intercom),
+            Destination::Segment => SegmentVerb::of(self.kind.verb(), fields).map(Verb::Segment),
         };
         // The table and the types agree, which a test looks after.
         verb.map_err(|_| failed("fields"))

@@ -3,8 +3,9 @@
 //! All points in time are unix seconds. Where there is nothing, a field is null; an attribute that the source gave as null
 //! is taken as not given, so that `has(event.attributes.plan)` means "there is a plan".
 
-use crate::config::What;
-use crate::event::{Attributes, Channel, Choice, Company, ConsentChange, Event, Kind, List, MessageReport};
+use super::title::title;
+use crate::config::{CampaignNames, What};
+use crate::event::{Attributes, Channel, Choice, Company, ConsentChange, Device, Event, Kind, List, MessageReport};
 use crate::tickets::{Author, TicketFact};
 use crate::time::Timestamp;
 use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt};
@@ -21,6 +22,7 @@ pub struct Scope<'a> {
     ticket: Option<&'a TicketView<'a>>,
     now: Timestamp,
     campaign_name: Option<&'a str>,
+    campaign_events: CampaignNames,
     attributes: OnceLock<Box<dyn Val + 'a>>,
 }
 
@@ -68,13 +70,21 @@ impl<'a> Scope<'a> {
         ticket: Option<&'a TicketView<'a>>,
         now: Timestamp,
     ) -> Self {
-        Self { event, person: person.into(), ticket, now, campaign_name: None, attributes: OnceLock::new() }
+        Self {
+            event,
+            person: person.into(),
+            ticket,
+            now,
+            campaign_name: None,
+            campaign_events: CampaignNames::default(),
+            attributes: OnceLock::new(),
+        }
     }
 
-    /// Of a message; it is no part of the event.
+    /// Of a message: what its campaign is called, which is no part of the event, and what to call the event itself.
     #[must_use]
-    pub fn with_campaign_name(self, campaign_name: Option<&'a str>) -> Self {
-        Self { campaign_name, ..self }
+    pub fn with_campaign(self, campaign_name: Option<&'a str>, campaign_events: CampaignNames) -> Self {
+        Self { campaign_name, campaign_events, ..self }
     }
 
     /// An attribute of the event that has a value.
@@ -102,6 +112,10 @@ impl<'a> Scope<'a> {
 
     fn message(&self) -> Option<&'a MessageReport> {
         if let Kind::Message(report) = &self.event.kind { Some(report) } else { None }
+    }
+
+    fn device(&self) -> Option<&'a Device> {
+        if let Kind::Tracked(behaviour) = &self.event.kind { behaviour.device.as_ref() } else { None }
     }
 
     fn list(&self) -> Option<&'a List> {
@@ -202,9 +216,19 @@ impl Scope<'_> {
             "event.campaign_kind" => text(self.message().and_then(|report| Some(report.parent.as_ref()?.kind.as_str()))),
             "event.campaign_id" => text(self.message().and_then(|report| Some(report.parent.as_ref()?.id.as_str()))),
             "event.campaign_name" => text(self.campaign_name),
+            "event.title" => {
+                let title = self.message().map(|report| title(report.channel, report.metric, self.campaign_events));
+                title.map_or_else(null, |title| CowVal::owned(CelString::from(title)))
+            }
             "event.subject" => text(self.message().and_then(|report| report.subject.as_deref())),
             "event.link" => text(self.message().and_then(|report| report.link.as_deref())),
             "event.failure" => text(self.message().and_then(|report| report.failure.as_deref())),
+            "event.previous_id" => {
+                let merged = if let Kind::PersonMerged(merged) = &self.event.kind { merged.from.first() } else { None };
+                text(merged.map(|id| id.value.as_str()))
+            }
+            "event.device_token" => text(self.device().map(|device| device.token.as_str())),
+            "event.device_platform" => text(self.device().and_then(|device| device.platform.as_deref())),
             "event.list_id" => text(self.list().map(|list| list.id.as_str())),
             "event.company_id" => text(self.company().map(|company| company.id.as_str())),
             "event.value" => match &self.event.kind {

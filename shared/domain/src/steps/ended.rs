@@ -13,8 +13,6 @@ pub(super) struct Ended {
     pub(super) outcome: Outcome,
     /// For the record.
     pub(super) notes: Vec<String>,
-    /// As true as ever however old it is, and nobody would tell it again.
-    pub(super) is_state: bool,
 }
 
 /// Turns outcomes into what becomes of the messages, after sending `learnt` and writing down whatever is final.
@@ -29,9 +27,11 @@ pub(super) async fn end<S: Store, Q: Queue, C: Clock, J: Jitter>(
     let mut parked = Vec::new();
     let mut done = Vec::new();
     let mut again = Vec::new();
-    for Ended { delivery, job, what, outcome, notes, is_state } in ended {
+    for Ended { delivery, job, what, outcome, notes } in ended {
         let outcome = match outcome {
-            Outcome::RetryAfter { reason, .. } if now.since(job.created_at) > GIVE_UP_AFTER && !is_state => Outcome::Rejected { reason },
+            Outcome::RetryAfter { reason, .. } if now.since(job.created_at) > GIVE_UP_AFTER && !job.work.is_state() => {
+                Outcome::Rejected { reason }
+            }
             outcome => outcome,
         };
         match &outcome {
@@ -57,9 +57,13 @@ pub(super) async fn end<S: Store, Q: Queue, C: Clock, J: Jitter>(
         let stage = match &job.work {
             // The same event may ask something else of the lane, for its person.
             Work::CustomerioLookUp(_) => format!("{lane}#{what}"),
-            Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::Intercom(_) | Work::IntercomLookUp(_) => {
-                format!("{lane}#{}", job.about())
-            }
+            Work::Consent { .. } => format!("{lane}#consent#{}", job.about()),
+            Work::CustomerioFacet { .. }
+            | Work::SegmentFacet { .. }
+            | Work::Customerio(_)
+            | Work::Intercom(_)
+            | Work::IntercomLookUp(_)
+            | Work::Segment(_) => format!("{lane}#{}", job.about()),
         };
         records.push(Record { notes, ..record(&job.event, &stage, now, what, outcome) });
         done.push((delivery.id, delivery.receive_count));

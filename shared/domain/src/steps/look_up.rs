@@ -34,14 +34,8 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, V: IntercomLookUps> LookUps<'_, S,
                     let job = Job { work: Work::IntercomLookUp(question.clone()), event, workspace, person, created_at };
                     jobs.entry(key).or_insert_with(|| (job, question, Vec::new())).2.push(delivery);
                 }
-                Ok(Job {
-                    work: Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::CustomerioLookUp(_) | Work::Intercom(_),
-                    event,
-                    ..
-                }) => {
-                    tracing::error!(%event, "a job for another destination; it goes to the dead letters");
-                    done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
-                }
+                // Whoever calls this has looked.
+                Ok(_) => done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN))),
                 Err(error) => {
                     malformed(&delivery, &error);
                     done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));

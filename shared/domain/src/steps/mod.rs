@@ -1,19 +1,20 @@
 //! The stages of the road: each loads through the ports, calls the pure part, and saves. No vendor, no AWS.
 
-mod campaign_names;
 mod ended;
 pub mod ingest;
 pub mod look_up;
 mod people;
 pub mod route;
 pub mod scan;
-pub mod send;
+pub mod send_customerio;
 pub mod send_intercom;
+pub mod send_segment;
 
 use crate::event::Workspace;
 use crate::id::{Digest, EventId};
+use crate::job::Job;
 use crate::outcome::{Outcome, Reason};
-use crate::ports::{Delivery, Disposition, Jitter, Message, Queue, QueueError, QueueName, Record, Store};
+use crate::ports::{Delivery, Destination, Disposition, Jitter, Message, Queue, QueueError, QueueName, Record, Store};
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +96,21 @@ fn retry_all(deliveries: &[Delivery], at_least: Span, jitter: &impl Jitter) -> V
 async fn send_all<Q: Queue>(queue: &Q, messages: std::collections::BTreeMap<QueueName, Vec<Message>>) -> Result<(), QueueError> {
     let sends = messages.into_iter().map(|(name, messages)| queue.send(name, messages));
     futures::future::try_join_all(sends).await.map(|_| ())
+}
+
+/// The job that a delivery carries. `None`: it is none, or not for this destination; it goes round until it is a dead letter.
+fn job_of(delivery: &Delivery, lane: QueueName, destination: Destination) -> Option<Job> {
+    match serde_json::from_str::<Job>(&delivery.body) {
+        Ok(job) if job.work.destination() == destination => Some(job),
+        Ok(Job { event, .. }) => {
+            tracing::error!(%event, queue = lane.as_str(), "a job for another destination; it goes to the dead letters");
+            None
+        }
+        Err(error) => {
+            malformed(delivery, &error);
+            None
+        }
+    }
 }
 
 /// The text of a parse error may quote the message; only where it stands is safe to tell.

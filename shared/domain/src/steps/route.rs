@@ -278,7 +278,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let of_a_company =
             matches!(event.kind, Kind::CompanyUpdated(_) | Kind::CompanyDeleted(_) | Kind::CompanyJoined(_) | Kind::CompanyLeft(_));
         let plan = match &outcome {
-            Outcome::Skipped { .. } if of_a_company => plan_for_nobody(event, self.routes, now),
+            Outcome::Skipped { .. } if of_a_company => plan_for_nobody(event, self.config, self.routes, now),
             Outcome::Skipped { .. } | Outcome::Done | Outcome::RetryAfter { .. } | Outcome::Rejected { .. } | Outcome::Blocked { .. } => {
                 Plan::default()
             }
@@ -382,14 +382,18 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         }
         let named = event.ids.iter().chain(identity::said_to_be_the_same(event)).map(key).collect();
         let addressable = |id: &&Identifier| self.config.customerio.found_by().any(|kind| kind == id.kind);
+        let gained =
+            !absorbed.is_empty() || before.is_some_and(|before| target.hold.iter().any(|id| !before.has_id(id) && person.has_id(id)));
+        let named_at_segment = |person: &Person| self.config.segment.identify_by.iter().any(|kind| person.id_of(*kind).is_some());
         let grew = before.is_some_and(|before| target.hold.iter().filter(addressable).any(|id| !before.has_id(id) && person.has_id(id)))
-            || !absorbed.is_empty();
+            || !absorbed.is_empty()
+            || before.is_some_and(|before| !named_at_segment(before) && named_at_segment(&person));
         // What was found under an id that is another's by now is not theirs.
         let finds = |id: &Identifier| addressable(&id) || matches!(id.kind, IdKind::IntercomId | IdKind::UserId | IdKind::Email);
         let gave_up = before.into_iter().flat_map(ids_of).any(|id| finds(&id) && !person.has_id(&id));
         person.given_up += usize::from(gave_up);
         let grew = grew || gave_up;
-        Recognised { person, before, absorbed, claims, named, grew }
+        Recognised { person, before, absorbed, claims, named, grew, gained }
     }
 
     /// Folds and plans for one person. Pure but for the clock's reading, which comes in.
@@ -401,7 +405,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         aliases: &BTreeMap<AliasKey, Alias>,
         now: Timestamp,
     ) -> Decided {
-        let Recognised { mut person, before, absorbed, claims, named: _, grew } = recognised;
+        let Recognised { mut person, before, absorbed, claims, named: _, grew, gained } = recognised;
         let expected = before.map_or(0, |before| before.version);
         let mut puts: Vec<Put> =
             absorbed.iter().map(|other| Put::Person { person: Box::new(other.husk(&person.id, now)), expected: other.version }).collect();
@@ -415,9 +419,12 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let deleted_at = ticket.and_then(|t| found.aliases.get(&AliasKey::of_ticket(&event.workspace, t))).and_then(|a| a.deleted_at);
         let folded = fold(&mut person, event, deleted_at, self.config, now);
         move_facet(&mut person, event, grew, self.config, now);
+        person.consent.settle(&event.id, gained, &self.config.consent, now);
         let campaign = self.campaign(event).and_then(|campaign| found.aliases.get(&AliasKey::of_campaign(&event.workspace, campaign)));
         let campaign_name = campaign.and_then(|alias| alias.label.as_ref()?.name.as_deref());
-        let plan = plan(event, &person, folded, campaign_name, self.config, self.routes, now);
+        let news = person.wrote.strip(event);
+        let plan = plan(&news, &person, folded, campaign_name, self.config, self.routes, now);
+        self.remember_written(&mut person, &plan);
         // Before the job that opens it is in any queue: so whatever tells of it finds it known.
         for opening in &plan.openings {
             let planned = Opening { planned_at: event.received_at, ticket: None };
@@ -435,6 +442,25 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
             puts.push(Put::Person { person: Box::new(person), expected });
         }
         Decided { id, puts, plan, folded, holds_ticket }
+    }
+
+    /// Values that tools are about to be given, where routes would pass them on if they came back.
+    fn remember_written(&self, person: &mut Person, plan: &Plan) {
+        let (customerio, intercom) = (self.routes.passes_on(Source::Customerio), self.routes.passes_on(Source::Intercom));
+        for job in &plan.jobs {
+            match &job.work {
+                Work::Customerio(actions) if customerio => actions.iter().for_each(|action| person.wrote.note_customerio(&action.what)),
+                Work::Intercom(actions) if intercom => actions.iter().for_each(|action| person.wrote.note_intercom(&action.what)),
+                Work::Customerio(_)
+                | Work::Intercom(_)
+                | Work::CustomerioFacet { .. }
+                | Work::SegmentFacet { .. }
+                | Work::Consent { .. }
+                | Work::CustomerioLookUp(_)
+                | Work::IntercomLookUp(_)
+                | Work::Segment(_) => {}
+            }
+        }
     }
 }
 
@@ -460,8 +486,10 @@ struct Recognised<'f> {
     claims: BTreeMap<AliasKey, Claim>,
     /// Ids that the event names.
     named: Vec<AliasKey>,
-    /// There is a new id to be found by at Customer.io.
+    /// There is a new id to be found by at Customer.io, or the first one for Segment.
     grew: bool,
+    /// There is any new id, or another record of theirs.
+    gained: bool,
 }
 
 /// Somebody whom the event concerns.

@@ -17,7 +17,7 @@ pub use names::EventNameBudget;
 use super::ended::{Ended, end, worst};
 use super::look_up::{LookUps, NOT_FOUND};
 use super::people::People;
-use super::{MALFORMED_AGAIN, malformed, retry_all};
+use super::{MALFORMED_AGAIN, job_of, retry_all};
 use crate::action::{IntercomAction, IntercomVerb};
 use crate::config::Config;
 use crate::id::PersonId;
@@ -73,17 +73,10 @@ where
         let mut questions = Vec::new();
         let mut incoming = Vec::new();
         for delivery in deliveries {
-            match serde_json::from_str::<Job>(&delivery.body) {
-                Ok(job @ Job { work: Work::Intercom(_), .. }) => incoming.push(Incoming { delivery, job }),
-                Ok(Job { work: Work::IntercomLookUp(_), .. }) => questions.push(delivery),
-                Ok(Job { work: Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::CustomerioLookUp(_), event, .. }) => {
-                    tracing::error!(%event, queue = lane.as_str(), "a job for another destination; it goes to the dead letters");
-                    done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
-                }
-                Err(error) => {
-                    malformed(&delivery, &error);
-                    done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
-                }
+            match job_of(&delivery, lane, Destination::Intercom) {
+                Some(Job { work: Work::IntercomLookUp(_), .. }) => questions.push(delivery),
+                Some(job) => incoming.push(Incoming { delivery, job }),
+                None => done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN))),
             }
         }
         let look_ups = LookUps { store: self.store, queue: self.queue, clock: self.clock, jitter: self.jitter, intercom: self.intercom };
@@ -135,7 +128,7 @@ where
         let ended = incoming.into_iter().zip(results).map(|(Incoming { delivery, job }, result)| {
             let (outcome, notes) =
                 result.map_or((Outcome::retry(Span::ZERO, "not_attempted"), Vec::new()), |result| (result.outcome, result.notes));
-            Ended { delivery, job, what: "actions", outcome, notes, is_state: false }
+            Ended { delivery, job, what: "actions", outcome, notes }
         });
         end((self.store, self.queue, self.clock, self.jitter), lane, learnt, ended.collect()).await
     }
@@ -247,6 +240,12 @@ fn unclear(outcome: Outcome, action: &IntercomAction) -> Outcome {
 fn actions(job: &Job) -> &[IntercomAction] {
     match &job.work {
         Work::Intercom(actions) => actions,
-        Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::CustomerioLookUp(_) | Work::IntercomLookUp(_) => &[],
+        Work::CustomerioFacet { .. }
+        | Work::SegmentFacet { .. }
+        | Work::Consent { .. }
+        | Work::Customerio(_)
+        | Work::CustomerioLookUp(_)
+        | Work::IntercomLookUp(_)
+        | Work::Segment(_) => &[],
     }
 }

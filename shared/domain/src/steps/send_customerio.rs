@@ -5,9 +5,12 @@
 //! writes again. Each claim takes a greater `timestamp` than the one before, so that of two writers who overlap the later
 //! claim wins at Customer.io too, which drops what is older than what it has.
 
+mod campaign_names;
+
 use super::ended::{Ended, end, worst};
 use super::people::{People, is_theirs_alone};
-use super::{MALFORMED_AGAIN, back_off, malformed, retry_all};
+use super::{MALFORMED_AGAIN, back_off, job_of, retry_all};
+
 use crate::action::CustomerioAction;
 use crate::config::Config;
 use crate::event::{IdKind, Identifier, WakeReason};
@@ -53,12 +56,12 @@ const REJECTED_TRIES: u32 = 6;
 /// A person whom nobody has heard of for this long is no longer looked for.
 const REPAIR_TRIES: u32 = 150;
 
-pub struct Sender<'a, S, Q, C, J, D> {
+pub struct CustomerioSender<'a, S, Q, C, J, D> {
     pub store: &'a S,
     pub queue: &'a Q,
     pub clock: &'a C,
     pub jitter: &'a J,
-    pub destination: &'a D,
+    pub customerio: &'a D,
     pub config: &'a Config,
 }
 
@@ -90,30 +93,23 @@ impl Target {
     }
 }
 
-impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C, J, D> {
+impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_, S, Q, C, J, D> {
     /// Handles one batch of the queue `lane`. Every delivery is answered.
     pub async fn handle(&self, lane: QueueName, deliveries: Vec<Delivery>) -> Vec<(String, Disposition)> {
-        if let Some(pause) = self.destination.pause(self.clock.now()) {
+        if let Some(pause) = self.customerio.pause(self.clock.now()) {
             return retry_all(&deliveries, pause, self.jitter);
         }
         let mut done = Vec::new();
         let mut incoming = Vec::new();
         let mut questions = Vec::new();
         for delivery in deliveries {
-            match serde_json::from_str::<Job>(&delivery.body) {
-                Ok(job @ Job { work: Work::CustomerioFacet { .. } | Work::Customerio(_), .. }) => incoming.push(Incoming { delivery, job }),
-                Ok(Job { work: Work::CustomerioLookUp(campaign), event, workspace, person, created_at }) => {
+            match job_of(&delivery, lane, Destination::Customerio) {
+                Some(Job { work: Work::CustomerioLookUp(campaign), event, workspace, person, created_at }) => {
                     let job = Job { work: Work::CustomerioLookUp(campaign.clone()), event, workspace, person, created_at };
                     questions.push((Incoming { delivery, job }, campaign));
                 }
-                Ok(Job { work: Work::IntercomLookUp(_) | Work::Intercom(_), event, .. }) => {
-                    tracing::error!(%event, queue = lane.as_str(), "a job for another destination; it goes to the dead letters");
-                    done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
-                }
-                Err(error) => {
-                    malformed(&delivery, &error);
-                    done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN)));
-                }
+                Some(job) => incoming.push(Incoming { delivery, job }),
+                None => done.push((delivery.id, Disposition::Retry(MALFORMED_AGAIN))),
             }
         }
         done.extend(self.bring_up_to_date(lane, incoming).await);
@@ -186,7 +182,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                         outcomes[*index] = Some(Outcome::skipped("already_there"));
                         false
                     }
-                    Work::Customerio(_) | Work::CustomerioLookUp(_) | Work::IntercomLookUp(_) | Work::Intercom(_) => true,
+                    _ => true,
                 });
             }
         }
@@ -212,11 +208,12 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
             return Ok(());
         }
         let (indices, addresses): (Vec<usize>, Vec<Address>) = asked.into_iter().unzip();
-        let answers = self.destination.find_profiles(&addresses).await;
+        let answers = self.customerio.find_profiles(&addresses).await;
         for (index, answer) in indices.into_iter().zip(answers) {
             let target = &mut targets[index];
             target.profile = match answer {
                 ProfileLookUp::Found(own) => {
+                    let own = own.own;
                     target.mark.profile = Some(own.clone());
                     target.mark.profile_seen_at = now;
                     (target.learnt, target.verified) = (true, true);
@@ -344,7 +341,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                 writes.push(CustomerioWrite::Attributes {
                     profile: profile.clone(),
                     timestamp: target.mark.last_timestamp,
+                    create: false,
                     attributes: facet.attributes.clone(),
+                    own: BTreeMap::new(),
                 });
                 writes.len() - 1
             });
@@ -353,7 +352,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                 let first = writes.len();
                 if verified || self.config.customerio.profiles_exist {
                     let actions = actions(&incoming[*index].job);
-                    writes.extend(actions.iter().map(|action| CustomerioWrite::Track { profile: profile.clone(), action: action.clone() }));
+                    writes.extend(
+                        actions.iter().map(|action| CustomerioWrite::Act { profile: Some(profile.clone()), action: action.clone() }),
+                    );
                 }
                 events_at.push((*index, first..writes.len()));
             }
@@ -367,7 +368,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
             }
             return Ok(());
         }
-        let answers = self.destination.write(&writes).await;
+        let answers = self.customerio.write(&writes).await;
         let mut answer = answers.into_iter();
         let answers: Vec<Outcome> =
             writes.iter().map(|_| answer.next().unwrap_or_else(|| Outcome::retry(Span::ZERO, "no_answer"))).collect();
@@ -393,17 +394,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                 outcomes[*index] = Some(match &job.work {
                     Work::CustomerioFacet { .. } => facet_outcome.clone(),
                     // An event rests on the state before it: while that is not there, the event waits with it.
-                    Work::Customerio(_) | Work::CustomerioLookUp(_) | Work::IntercomLookUp(_) | Work::Intercom(_)
-                        if matches!(facet_outcome, Outcome::RetryAfter { .. }) =>
-                    {
-                        facet_outcome.clone()
-                    }
-                    Work::Customerio(_) | Work::CustomerioLookUp(_) | Work::IntercomLookUp(_) | Work::Intercom(_) if range.is_empty() => {
-                        Outcome::skipped("profile_unverified")
-                    }
-                    Work::Customerio(_) | Work::CustomerioLookUp(_) | Work::IntercomLookUp(_) | Work::Intercom(_) => {
-                        worst(&answers[range.clone()])
-                    }
+                    _ if matches!(facet_outcome, Outcome::RetryAfter { .. }) => facet_outcome.clone(),
+                    _ if range.is_empty() => Outcome::skipped("profile_unverified"),
+                    _ => worst(&answers[range.clone()]),
                 });
             }
             if matches!(facet_outcome, Outcome::Rejected { .. }) {
@@ -446,9 +439,8 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
 
     async fn finish(&self, lane: QueueName, incoming: Vec<Incoming>, outcomes: Vec<Outcome>) -> Vec<(String, Disposition)> {
         let ended = incoming.into_iter().zip(outcomes).map(|(Incoming { delivery, job }, outcome)| {
-            let is_state = matches!(job.work, Work::CustomerioFacet { .. });
-            let what = if is_state { "support_facet" } else { "actions" };
-            Ended { delivery, job, what, outcome, notes: Vec::new(), is_state }
+            let what = if job.work.is_state() { "support_facet" } else { "actions" };
+            Ended { delivery, job, what, outcome, notes: Vec::new() }
         });
         end((self.store, self.queue, self.clock, self.jitter), lane, Vec::new(), ended.collect()).await
     }
@@ -474,7 +466,7 @@ fn address(person: &Person, config: &Config) -> Address {
 fn actions(job: &Job) -> &[CustomerioAction] {
     match &job.work {
         Work::Customerio(actions) => actions,
-        Work::CustomerioFacet { .. } | Work::CustomerioLookUp(_) | Work::IntercomLookUp(_) | Work::Intercom(_) => &[],
+        _ => &[],
     }
 }
 

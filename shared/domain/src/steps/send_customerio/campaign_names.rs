@@ -2,23 +2,23 @@
 //!
 //! A name is a convenience: where it cannot be had, nothing is parked and nobody is bothered. Route asks again by and by.
 
-use super::ended::{Ended, end};
-use super::send::{Incoming, Sender};
+use super::{CustomerioSender, Incoming};
 use crate::event::{Event, Kind, Named, Parent, Source, event_id};
 use crate::job::{Job, event_message};
 use crate::label::ASKED_AGAIN_AFTER;
 use crate::outcome::Outcome;
 use crate::ports::{Clock, Customerio, Disposition, Jitter, Message, Queue, QueueName, Store};
+use crate::steps::ended::{Ended, end};
 use crate::time::Timestamp;
 
-impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C, J, D> {
+impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_, S, Q, C, J, D> {
     /// Every delivery is answered.
     pub(super) async fn name(&self, lane: QueueName, questions: Vec<(Incoming, Parent)>) -> Vec<(String, Disposition)> {
         if questions.is_empty() {
             return Vec::new();
         }
         let asked = questions.into_iter().map(async |(Incoming { delivery, job }, campaign)| {
-            let answer = self.destination.campaign_name(&campaign).await;
+            let answer = self.customerio.campaign_name(&campaign).await;
             let now = self.clock.now();
             let answer = answer.and_then(|name| told(&job, campaign, name, now));
             let (learnt, outcome) = match answer {
@@ -31,7 +31,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> Sender<'_, S, Q, C,
                 }
                 Err(outcome @ (Outcome::Skipped { .. } | Outcome::Done)) => (None, outcome),
             };
-            (learnt, Ended { delivery, job, what: "campaign_name", outcome, notes: Vec::new(), is_state: false })
+            (learnt, Ended { delivery, job, what: "campaign_name", outcome, notes: Vec::new() })
         });
         let (learnt, ended): (Vec<_>, Vec<_>) = futures::future::join_all(asked).await.into_iter().unzip();
         end((self.store, self.queue, self.clock, self.jitter), lane, learnt.into_iter().flatten().collect(), ended).await

@@ -102,11 +102,6 @@ impl fmt::Display for Subject {
 }
 
 impl Wish {
-    /// Nobody may write to the person about this.
-    pub fn is_out(&self) -> bool {
-        self.out_at.is_some_and(|out| self.in_at.is_none_or(|back_in| out >= back_in))
-    }
-
     fn opt_out(&mut self, at: Timestamp) {
         self.out_at = self.out_at.max(Some(at));
     }
@@ -130,15 +125,10 @@ impl Wish {
     }
 
     fn unite(&mut self, other: Self) {
-        let was_out = self.is_out() || other.is_out();
         self.out_at = self.out_at.max(other.out_at);
         self.in_at = self.in_at.max(other.in_at);
         for (source, Belief { choice, at }) in other.believed {
             self.believe(source, choice, at);
-        }
-        // That one of two records opted in says nothing about the other's opt-out: who was out stays out.
-        if was_out && !self.is_out() {
-            self.out_at = self.in_at;
         }
     }
 }
@@ -161,11 +151,6 @@ impl Consent {
         wish.believe(source, change.choice, at);
         if change.choice == Choice::In && rules.explicit_opt_ins.contains(&source) {
             wish.in_at = wish.in_at.max(Some(at));
-            // Into everything is into each channel; what it was about stays open.
-            if change.channel.is_none() && change.topic.is_none() {
-                let channels = self.wishes.iter_mut().filter(|(subject, _)| !subject.is_topic());
-                channels.for_each(|(_, wish)| wish.in_at = wish.in_at.max(Some(at)));
-            }
         }
     }
 
@@ -190,8 +175,17 @@ impl Consent {
 
     /// Takes over what another record of the same human wished: opt-outs united.
     pub fn absorb(&mut self, other: Self) {
+        let out: Vec<Subject> = self.out().chain(other.out()).cloned().collect();
         for (subject, wish) in other.wishes {
             self.wishes.entry(subject).or_default().unite(wish);
+        }
+        // That one of two records opted in says nothing about the other's opt-out: who was out stays out.
+        let all_in_at = self.all_in_at();
+        for subject in out {
+            if !self.is_out(&subject) {
+                let wish = self.wishes.entry(subject).or_default();
+                wish.out_at = wish.in_at.max(all_in_at);
+            }
         }
         // What each tool was told, it was told of one of the two.
         self.stands.clear();
@@ -200,9 +194,23 @@ impl Consent {
 
     /// Out of this channel, or of everything. Topics are not looked at.
     pub fn is_out_of(&self, channel: Channel) -> bool {
-        [Subject::new(Some(channel), None), Subject::new(None, None)]
-            .iter()
-            .any(|subject| self.wishes.get(subject).is_some_and(Wish::is_out))
+        [Subject::new(Some(channel), None), Subject::new(None, None)].iter().any(|subject| self.is_out(subject))
+    }
+
+    /// Nobody may write to the person about this. Into everything is into each channel, though not into a topic.
+    pub fn is_out(&self, subject: &Subject) -> bool {
+        let Some(wish) = self.wishes.get(subject) else { return false };
+        let in_at = if subject.is_topic() { wish.in_at } else { wish.in_at.max(self.all_in_at()) };
+        wish.out_at.is_some_and(|out| in_at.is_none_or(|back_in| out >= back_in))
+    }
+
+    fn all_in_at(&self) -> Option<Timestamp> {
+        self.wishes.get(&Subject::new(None, None))?.in_at
+    }
+
+    /// Subjects that the person is out of.
+    pub fn out(&self) -> impl Iterator<Item = &Subject> {
+        self.wishes.keys().filter(|subject| self.is_out(subject))
     }
 
     /// Every subject ever spoken of.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use trefoil_domain::action::{CustomerioVerb, IntercomVerb, Verb};
-use trefoil_domain::config::{self, ACTIONS, Destination, EMBEDDED, Need, Shape, Trigger};
+use trefoil_domain::config::{self, ACTIONS, CampaignNames, EMBEDDED, Need, Shape, Trigger};
 use trefoil_domain::event::{Attributes, Behaviour, Event, Kind, Workspace, event_id};
 use trefoil_domain::rules::{Decision, PersonView, Routes, Scope};
 use trefoil_domain::time::Timestamp;
@@ -67,7 +67,7 @@ fn person(unsubscribed: bool) -> PersonView<'static> {
 /// Of each route on it, its name and what it gives.
 fn decided(routes: &Routes, on: Trigger, event: &Event, unsubscribed: bool, campaign_name: Option<&str>) -> Vec<(String, Gives)> {
     let person = person(unsubscribed);
-    let scope = Scope::new(event, &person, None, NOW).with_campaign_name(campaign_name);
+    let scope = Scope::new(event, &person, None, NOW).with_campaign(campaign_name, CampaignNames::default());
     let gives = |decision| match decision {
         Decision::Skip(reason) => Gives::Skipped(reason),
         Decision::Take(rendered) => Gives::Actions(rendered.into_iter().map(|one| one.what.map_or_else(Value::from, told)).collect()),
@@ -187,6 +187,6 @@ fn a_route_on_several_events_is_on_each_and_sees_what_each_has() {
         took(json!({"reason": "quiet"}))
     );
     assert_eq!(given("pipelines.event.tracked", json!({"kind": "tracked", "data": {"name": "Bought"}})), vec![]);
-    let other = Kind::Tracked(Behaviour { name: "Other".to_owned(), attributes: Attributes::new() });
+    let other = Kind::Tracked(Behaviour { name: "Other".to_owned(), device: None, attributes: Attributes::new() });
     assert_eq!(routes.on(trigger("segment.event.tracked"), &other).map(|route| route.name().to_owned()).collect::<Vec<_>>(), ["a", "b"]);
 }

@@ -1,6 +1,7 @@
 //! Consent under any interleaving: it never loosens by itself.
 
 use proptest::prelude::*;
+use trefoil_domain::config::ConsentConfig;
 use trefoil_domain::consent::{Consent, Subject};
 use trefoil_domain::event::{Channel, Choice, ConsentChange, Source, Topic};
 use trefoil_domain::time::Timestamp;
@@ -56,18 +57,25 @@ fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_768_000_000 + secs)
 }
 
+fn rules(explicit_opt_ins: Vec<Source>) -> ConsentConfig {
+    ConsentConfig { explicit_opt_ins, ..ConsentConfig::default() }
+}
+
 fn is_out(consent: &Consent, subject: &Subject) -> bool {
-    consent.wishes().any(|(s, wish)| s == subject && wish.is_out())
+    consent.is_out(subject)
 }
 
 fn out_of(consent: &Consent) -> Vec<Subject> {
-    consent.wishes().filter(|(_, wish)| wish.is_out()).map(|(subject, _)| subject.clone()).collect()
+    consent.out().cloned().collect()
 }
 
 fn take(records: &mut [Consent], step: &Step) {
     match step {
-        Step::Act { record, source, change, at: when, explicit } => records[*record].note_act(*source, change, at(*when), *explicit),
-        Step::Belief { record, source, change, at: when } => records[*record].note_belief(*source, change, at(*when)),
+        Step::Act { record, source, change, at: when, explicit } => {
+            let explicit = if *explicit { vec![*source] } else { Vec::new() };
+            records[*record].note_act(*source, change, at(*when), &rules(explicit));
+        }
+        Step::Belief { record, source, change, at: when } => records[*record].note_belief(*source, change, at(*when), &rules(Vec::new())),
         Step::Merge(into, from) if into != from => {
             let gone = std::mem::take(&mut records[*from]);
             records[*into].absorb(gone);
@@ -128,7 +136,7 @@ proptest! {
         let tell = |told: &[(Source, ConsentChange, i64, bool)]| {
             let mut consent = Consent::default();
             for (source, change, when, act) in told {
-                if *act { consent.note_act(*source, change, at(*when), *source == explicit) } else { consent.note_belief(*source, change, at(*when)) }
+                if *act { consent.note_act(*source, change, at(*when), &rules(vec![explicit])) } else { consent.note_belief(*source, change, at(*when), &rules(Vec::new())) }
             }
             consent
         };
@@ -157,7 +165,7 @@ proptest! {
         let tell = |told: &[(Source, ConsentChange, i64)]| {
             let mut consent = Consent::default();
             for (source, change, when) in told {
-                consent.note_act(*source, change, at(*when), explicit.contains(source));
+                consent.note_act(*source, change, at(*when), &rules(explicit.clone()));
             }
             consent
         };
@@ -188,14 +196,14 @@ proptest! {
 fn a_tool_that_goes_on_believing_in_an_opt_out_tells_no_news() {
     let mut consent = Consent::default();
     let email = |choice| ConsentChange { channel: Some(Channel::Email), topic: None, choice };
-    consent.note_belief(Source::Intercom, &email(Choice::Out), at(1));
+    consent.note_belief(Source::Intercom, &email(Choice::Out), at(1), &rules(Vec::new()));
     assert!(consent.is_out_of(Channel::Email), "an opt-out from before we came counts");
-    consent.note_act(Source::Customerio, &email(Choice::In), at(5), true);
+    consent.note_act(Source::Customerio, &email(Choice::In), at(5), &rules(vec![Source::Customerio]));
     assert!(!consent.is_out_of(Channel::Email));
     // Intercom has not been told yet, and says so with every change of the contact.
-    consent.note_belief(Source::Intercom, &email(Choice::Out), at(6));
+    consent.note_belief(Source::Intercom, &email(Choice::Out), at(6), &rules(Vec::new()));
     assert!(!consent.is_out_of(Channel::Email));
-    consent.note_act(Source::Intercom, &email(Choice::Out), at(6), false);
+    consent.note_act(Source::Intercom, &email(Choice::Out), at(6), &rules(Vec::new()));
     assert!(consent.is_out_of(Channel::Email), "an act is news");
 }
 
@@ -203,8 +211,8 @@ fn a_tool_that_goes_on_believing_in_an_opt_out_tells_no_news() {
 fn an_opt_in_holds_for_its_own_tool_alone() {
     let mut consent = Consent::default();
     let all = |choice| ConsentChange { channel: None, topic: None, choice };
-    consent.note_act(Source::Customerio, &all(Choice::Out), at(1), false);
-    consent.note_act(Source::Customerio, &all(Choice::In), at(2), false);
+    consent.note_act(Source::Customerio, &all(Choice::Out), at(1), &rules(Vec::new()));
+    consent.note_act(Source::Customerio, &all(Choice::In), at(2), &rules(Vec::new()));
     assert!(consent.is_out_of(Channel::Email) && consent.is_out_of(Channel::Sms));
     let (_, wish) = consent.wishes().next().expect("spoken of");
     assert_eq!(wish.believed[&Source::Customerio].choice, Choice::In);
@@ -215,7 +223,12 @@ fn more_topics_than_can_be_kept_close_the_channel() {
     let mut consent = Consent::default();
     for n in 0..300 {
         let topic = Some(Topic { id: format!("topic_{n}"), name: None });
-        consent.note_act(Source::Customerio, &ConsentChange { channel: Some(Channel::Email), topic, choice: Choice::Out }, at(n), false);
+        consent.note_act(
+            Source::Customerio,
+            &ConsentChange { channel: Some(Channel::Email), topic, choice: Choice::Out },
+            at(n),
+            &rules(Vec::new()),
+        );
     }
     assert!(consent.is_out_of(Channel::Email), "no opt-out is lost");
     assert!(consent.wishes().count() <= 201);

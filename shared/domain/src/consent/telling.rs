@@ -146,13 +146,12 @@ impl Consent {
             return false;
         }
         if change.choice == Choice::Out {
-            let out: Vec<&Subject> =
-                switch.covers.iter().filter(|subject| self.wishes.get(subject).is_some_and(super::Wish::is_out)).collect();
+            let out: Vec<Subject> = switch.covers.iter().filter(|subject| self.is_out(subject)).cloned().collect();
             // Told for what has been taken back since: then it says it by itself.
             if out.is_empty() {
                 return false;
             }
-            for subject in out.into_iter().cloned().collect::<Vec<_>>() {
+            for subject in out {
                 // A human may have done it as well, and nobody can tell: then it counts from now on.
                 self.wishes.entry(subject).or_default().opt_out(at);
             }
@@ -179,9 +178,9 @@ impl Consent {
     }
 
     fn settle_one(&mut self, switch: &Switch, now: Timestamp) -> bool {
-        let covered = || switch.covers.iter().filter_map(|subject| self.wishes.get(subject));
-        let out_at = covered().filter(|wish| wish.is_out()).filter_map(|wish| wish.out_at).max();
-        let is_back = covered().any(|wish| wish.in_at.is_some());
+        let out = switch.covers.iter().filter(|subject| self.is_out(subject));
+        let out_at = out.filter_map(|subject| self.wishes.get(subject)?.out_at).max();
+        let is_back = switch.covers.iter().any(|subject| self.wishes.get(subject).is_some_and(|wish| wish.in_at.is_some()));
         let stand = self.stands.get(&switch.destination).and_then(|stands| stands.get(&switch.key));
         let has = stand.and_then(Stand::now);
         let choice = match out_at {
@@ -197,10 +196,15 @@ impl Consent {
         true
     }
 
-    /// What this tool has been told, by key.
-    pub fn told(&self, destination: Destination) -> impl Iterator<Item = (&str, Choice)> {
+    /// What this tool is to be told, by key, and since when: the same told again is to be written again.
+    pub fn told(&self, destination: Destination) -> impl Iterator<Item = (&str, Belief)> {
         let stands = self.stands.get(&destination).into_iter().flatten();
-        stands.filter_map(|(key, stand)| Some((key.as_str(), stand.told?.choice)))
+        stands.filter_map(|(key, stand)| Some((key.as_str(), stand.told?)))
+    }
+
+    /// The tool is to keep the person out of something.
+    pub fn tells_out(&self, destination: Destination) -> bool {
+        self.told(destination).any(|(_, told)| told.choice == Choice::Out)
     }
 
     /// This event is the one for which tools must be told something.

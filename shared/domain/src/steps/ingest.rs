@@ -184,7 +184,7 @@ mod tests {
             ids: Identifier::new(IdKind::UserId, "1").into_iter().collect(),
             person: None,
             origin: None,
-            kind: Kind::Tracked(Behaviour { name: "x".to_owned(), attributes }),
+            kind: Kind::Tracked(Behaviour { name: "x".to_owned(), device: None, attributes }),
         }
     }
 

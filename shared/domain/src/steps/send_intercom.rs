@@ -5,6 +5,7 @@
 //! is remembered, so that a value that changes nothing is no call; what people see (`seen`) is written down before it is made (`once`);
 //! events of one name get seconds of their own (`verbs`).
 
+mod consent;
 mod contact;
 mod names;
 mod once;
@@ -128,7 +129,8 @@ where
         let ended = incoming.into_iter().zip(results).map(|(Incoming { delivery, job }, result)| {
             let (outcome, notes) =
                 result.map_or((Outcome::retry(Span::ZERO, "not_attempted"), Vec::new()), |result| (result.outcome, result.notes));
-            Ended { delivery, job, what: "actions", outcome, notes }
+            let what = if job.work.is_state() { "consent" } else { "actions" };
+            Ended { delivery, job, what, outcome, notes }
         });
         end((self.store, self.queue, self.clock, self.jitter), lane, learnt, ended.collect()).await
     }
@@ -153,12 +155,20 @@ where
             }
             results.push(Came { index: *index, outcome, notes: std::mem::take(&mut visit.notes) });
         }
+        // Where a job asks for it, a contact is looked for.
+        let asks = jobs.iter().find(|(_, job)| matches!(job.work, Work::Consent { .. })).or(jobs.first());
         if halted.is_none()
-            && let Some(&(_, job)) = jobs.first()
-            && let Err(halt) = self.keep_out(&mut visit, job).await
+            && let Some(&(_, job)) = asks
+            && let Err(halt) = self.tell_consent(&mut visit, job).await
         {
             let outcome = halt.outcome();
-            results.iter_mut().filter(|result| result.outcome == Outcome::Done).for_each(|result| result.outcome = outcome.clone());
+            let is_asked = matches!(job.work, Work::Consent { .. });
+            let waits = matches!(outcome, Outcome::RetryAfter { .. });
+            // What else was done is done, whether there is a contact to keep out or not.
+            let concerned = results.iter_mut().zip(&jobs).filter(|(result, (_, job))| {
+                result.outcome == Outcome::Done && (matches!(job.work, Work::Consent { .. }) || (waits && !is_asked))
+            });
+            concerned.for_each(|(result, _)| result.outcome = outcome.clone());
         }
         if let Err(halt) = self.leave(&mut visit).await {
             // What was written is not remembered: it is written again.

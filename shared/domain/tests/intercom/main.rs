@@ -156,6 +156,7 @@ impl Bench<'_> {
             id: ActionId::from(Digest::new("test").with(name).with(&index.to_string())),
             route: "test".to_owned(),
             occurred_at,
+            origin: Source::Segment,
             what,
         });
         let work = Work::Intercom(actions.collect());

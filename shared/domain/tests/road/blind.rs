@@ -7,7 +7,7 @@ use trefoil_domain::event::{IdKind, Parent};
 use trefoil_domain::outcome::Outcome;
 use trefoil_domain::ports::{Address, Clock, Customerio, CustomerioWrite, ProfileLookUp, ProfileRef, QueueName};
 use trefoil_domain::steps::scan::scan;
-use trefoil_domain::steps::send::Sender;
+use trefoil_domain::steps::send_customerio::CustomerioSender;
 use trefoil_domain::time::{Span, Timestamp};
 
 /// Takes whatever is written and says yes, as Customer.io does.
@@ -46,7 +46,7 @@ impl Blind {
 
 fn send(bench: &Bench, blind: &Blind, queue: QueueName) {
     let world = &bench.world;
-    let sender = Sender { store: world, queue: world, clock: world, jitter: world, destination: blind, config: &bench.config };
+    let sender = CustomerioSender { store: world, queue: world, clock: world, jitter: world, customerio: blind, config: &bench.config };
     let dispositions = finish(sender.handle(queue, world.receive(queue, 10)));
     world.settle(queue, dispositions);
 }

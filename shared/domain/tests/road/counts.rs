@@ -13,7 +13,7 @@ use trefoil_domain::outcome::Outcome;
 use trefoil_domain::ports::{Message, Queue, QueueError, QueueName, Received, Several, UnusablePart};
 use trefoil_domain::rules::Routes;
 use trefoil_domain::steps::ingest::{Answer, ingest};
-use trefoil_domain::steps::{route::Router, send::Sender};
+use trefoil_domain::steps::{route::Router, send_customerio::CustomerioSender};
 use trefoil_domain::tickets::*;
 use trefoil_domain::time::{Span, Timestamp};
 
@@ -52,12 +52,12 @@ impl Bench {
     }
 
     fn send(&self, queue: QueueName, profiles: &Profiles<'_>) {
-        let sender = Sender {
+        let sender = CustomerioSender {
             store: &self.world,
             queue: &self.world,
             clock: &self.world,
             jitter: &self.world,
-            destination: profiles,
+            customerio: profiles,
             config: &self.config,
         };
         let dispositions = finish(sender.handle(queue, self.world.receive(queue, 10)));

@@ -23,7 +23,7 @@ use trefoil_domain::id::EventId;
 use trefoil_domain::job::{LookUp, event_message};
 use trefoil_domain::ports::{Clock, Disposition, QueueName};
 use trefoil_domain::rules::Routes;
-use trefoil_domain::steps::{look_up::LookUps, route::Router, scan::scan, send::Sender};
+use trefoil_domain::steps::{look_up::LookUps, route::Router, scan::scan, send_customerio::CustomerioSender};
 use trefoil_domain::time::{Span, Timestamp};
 
 type Work<'a> = Pin<Box<dyn Future<Output = Vec<(String, Disposition)>> + 'a>>;
@@ -76,7 +76,7 @@ fn answer(history: &History) -> impl Fn(&World, &LookUp, &EventId) -> Option<Vec
 fn run(case: &Case<'_>, weather: &Weather, mut incoming: Vec<Event>, until: Timestamp) {
     let Case { world, history, profiles, config, routes } = *case;
     let router = Router { store: world, queue: world, clock: world, jitter: world, config, routes };
-    let sender = Sender { store: world, queue: world, clock: world, jitter: world, destination: profiles, config };
+    let sender = CustomerioSender { store: world, queue: world, clock: world, jitter: world, customerio: profiles, config };
     let truth = Truth { world, answer: answer(history) };
     let look_ups = LookUps { store: world, queue: world, clock: world, jitter: world, intercom: &truth };
     incoming.reverse();

@@ -11,7 +11,7 @@ use trefoil_domain::event::{Channel, Event, IdKind, Identifier, Kind, MessageRep
 use trefoil_domain::job::{Job, Work, event_message};
 use trefoil_domain::outcome::Outcome;
 use trefoil_domain::ports::{AliasKey, Clock, Customerio, Disposition, QueueName, Store};
-use trefoil_domain::steps::send::Sender;
+use trefoil_domain::steps::send_customerio::CustomerioSender;
 use trefoil_domain::time::Span;
 
 fn campaign(id: &str) -> Parent {
@@ -63,7 +63,7 @@ fn told(bench: &Bench) -> serde_json::Value {
 /// Asks what is to be asked.
 fn answer(bench: &Bench, customerio: &impl Customerio) {
     let world = &bench.world;
-    let sender = Sender { store: world, queue: world, clock: world, jitter: world, destination: customerio, config: &bench.config };
+    let sender = CustomerioSender { store: world, queue: world, clock: world, jitter: world, customerio, config: &bench.config };
     let dispositions = finish(sender.handle(QueueName::Customerio, world.receive(QueueName::Customerio, 10)));
     world.settle(QueueName::Customerio, dispositions);
     bench.route();

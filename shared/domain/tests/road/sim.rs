@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use trefoil_domain::action::CustomerioVerb;
+use trefoil_domain::action::{CustomerioEvent, CustomerioVerb};
 use trefoil_domain::event::{Attributes, Event, IdKind, Parent, Workspace};
 use trefoil_domain::id::{ActionId, ConflictId, EventId, PersonId};
 use trefoil_domain::job::LookUp;
@@ -472,8 +472,15 @@ impl Customerio for Profiles<'_> {
             return people.iter().map(|_| ProfileLookUp::Failed(Outcome::retry(Span::ZERO, "unavailable"))).collect();
         }
         let profiles = self.profiles.lock().expect("lock");
+        let seen = |own: &str| {
+            let Profile { user_id, email, .. } = profiles.get(own).cloned().unwrap_or_default();
+            SeenProfile { own: own.to_owned(), user_id, email }
+        };
         let find = |address: &Address| {
             for (kind, value) in &address.ids {
+                if *kind == IdKind::CioId && profiles.contains_key(value) {
+                    return ProfileLookUp::Found(seen(value));
+                }
                 let found: Vec<&String> = profiles
                     .iter()
                     .filter(|(_, p)| match kind {
@@ -485,7 +492,7 @@ impl Customerio for Profiles<'_> {
                     .collect();
                 match found.as_slice() {
                     [] => {}
-                    [one] => return ProfileLookUp::Found((*one).clone()),
+                    [one] => return ProfileLookUp::Found(seen(one)),
                     [_, _, ..] => return ProfileLookUp::Ambiguous,
                 }
             }
@@ -504,23 +511,41 @@ impl Customerio for Profiles<'_> {
         for write in writes {
             let mut profiles = self.profiles.lock().expect("lock");
             match write {
-                CustomerioWrite::Attributes { profile: ProfileRef::Own(id), timestamp, attributes } => {
-                    if let Some(profile) = profiles.get_mut(id)
+                CustomerioWrite::Attributes { profile, timestamp, create, attributes, own } => {
+                    let id = match profile {
+                        ProfileRef::Own(id) => id.clone(),
+                        ProfileRef::By(kind, value) => {
+                            assert!(*create, "addressed without looking although looking is possible");
+                            let made = format!("made-{}-{value}", kind.name());
+                            let profile = profiles.entry(made.clone()).or_default();
+                            match kind {
+                                IdKind::UserId => profile.user_id = Some(value.clone()),
+                                IdKind::Email => profile.email = Some(value.clone()),
+                                IdKind::IntercomId | IdKind::CioId | IdKind::Phone | IdKind::AnonymousId => panic!("no id of a profile"),
+                            }
+                            if let Some(email) = own.get("email").and_then(|email| email.as_str()) {
+                                profile.email = Some(email.to_owned());
+                            }
+                            made
+                        }
+                    };
+                    if let Some(profile) = profiles.get_mut(&id)
                         && *timestamp >= profile.edited_at
                     {
                         profile.edited_at = *timestamp;
                         profile.attributes.extend(attributes.clone());
+                        profile.attributes.extend(own.clone());
                     }
                 }
-                CustomerioWrite::Track { profile: ProfileRef::Own(id), action } => {
-                    let CustomerioVerb::TrackEvent { name, properties } = &action.what;
+                CustomerioWrite::Act { profile: Some(ProfileRef::Own(id)), action } => {
+                    let CustomerioVerb::TrackEvent(CustomerioEvent { name, properties }) = &action.what else { continue };
                     let profile = profiles.get_mut(id).expect("no event for a profile that is not known to exist");
                     profile.events.insert(action.id.to_string(), (name.clone(), properties.clone()));
                 }
-                CustomerioWrite::Attributes { profile: ProfileRef::By(..), .. }
-                | CustomerioWrite::Track { profile: ProfileRef::By(..), .. } => {
+                CustomerioWrite::Act { profile: Some(ProfileRef::By(..)), .. } => {
                     panic!("addressed without looking although looking is possible")
                 }
+                CustomerioWrite::Act { profile: None, .. } | CustomerioWrite::Merge { .. } => {}
             }
         }
         // The answer may come after others have gone on.

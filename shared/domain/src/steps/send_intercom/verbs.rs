@@ -6,7 +6,7 @@ use super::contact::{contacts_of, found};
 use super::once::short;
 use super::visit::{Contact, Halt, Visit, forget_values};
 use crate::action::{ContactRole, IntercomAction, IntercomVerb, TrackEvent, UpsertCompany, UpsertContact};
-use crate::event::{Channel, IdKind};
+use crate::event::IdKind;
 use crate::job::Job;
 use crate::ledger::Ledger;
 use crate::outcome::Outcome;
@@ -21,7 +21,7 @@ const SECONDS_KEPT: usize = 64;
 const RUNS_KEPT: usize = 16;
 const AGAIN_SOON: Span = Span::from_secs(30);
 /// Fields that say what the person is, rather than what an event said.
-const IS_NOW: [&str; 4] = ["role", "user_id", "email", "unsubscribed"];
+const IS_NOW: [&str; 3] = ["role", "user_id", "email"];
 
 impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
     /// Gives every event a second of its own, and writes that down, before any is sent: a repeat takes the same one.
@@ -59,22 +59,6 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
         Ok(((name.clone(), at), new))
     }
 
-    /// Whoever is out of e-mail is so at Intercom too, as soon as there is a contact, whenever they said so.
-    pub(super) async fn keep_out(&self, visit: &mut Visit<'_>, job: &Job) -> Result<(), Halt> {
-        if visit.contact.is_none() {
-            return Ok(());
-        }
-        let (out, now) = (Value::Bool(true), self.clock.now());
-        if !visit.person.consent.is_out_of(Channel::Email) {
-            visit.mark.given.remove("unsubscribed");
-        } else if visit.is_news("unsubscribed", &out, now) {
-            let call = |c: &Contact| IntercomCall::SetSubscription { contact: c.id.clone(), topic: None, subscribed: false };
-            self.done_on_contact(visit, job, call).await?;
-            visit.gave("unsubscribed", &out, now);
-        }
-        Ok(())
-    }
-
     pub(super) async fn action(&self, visit: &mut Visit<'_>, job: &Job, action: &IntercomAction) -> Result<(), Halt> {
         match &action.what {
             IntercomVerb::UpsertContact(upsert) => self.upsert(visit, job, action.occurred_at, upsert).await,
@@ -87,16 +71,12 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             IntercomVerb::TrackEvent(event) => self.track(visit, job, action, event).await,
             IntercomVerb::SetSubscription { topic, subscribed } => {
                 // Which of the tools' topics are the same is not known here: one opt-out is enough.
-                if *subscribed && visit.person.consent.wishes().any(|(_, wish)| wish.is_out()) {
+                if *subscribed && visit.person.consent.out().next().is_some() {
                     return Err(Halt::Ends(Outcome::skipped("opted_out")));
                 }
                 let call =
                     |c: &Contact| IntercomCall::SetSubscription { contact: c.id.clone(), topic: topic.clone(), subscribed: *subscribed };
-                self.done_on_contact(visit, job, call).await?;
-                if topic.is_none() && !subscribed {
-                    visit.gave("unsubscribed", &Value::Bool(true), self.clock.now());
-                }
-                Ok(())
+                self.done_on_contact(visit, job, call).await.map(drop)
             }
             IntercomVerb::OpenConversation(open) => self.open(visit, job, action, open).await,
             IntercomVerb::SendMessage(message) => self.message(visit, job, action, message).await,
@@ -120,14 +100,10 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
         let (_, made) =
             if upsert.create { self.contact_or_new(visit, job, &whole).await? } else { (self.contact(visit, job).await?, None) };
         if let Some(left_out) = made {
-            values(&whole).iter().for_each(|(field, value)| visit.gave(field, value, at));
-            visit.not_taken(&left_out);
+            self.remember_new(visit, &whole, at, &left_out);
             return Ok(());
         }
-        if !whole.unsubscribed {
-            visit.mark.given.remove("unsubscribed");
-        }
-        let mut news = whole.clone();
+        let mut news = ContactFields { unsubscribed: visit.keeps_out_of_email(), ..whole.clone() };
         // Whoever is a user is none the less one for what we know of them.
         if upsert.role.is_none() && whole.user_id.is_none() {
             news.role = None;
@@ -151,8 +127,7 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             // It has gone while we knew it.
             Err(_) if upsert.create && visit.contact.is_none() && visit.mark.profile.is_none() => {
                 if let (_, Some(left_out)) = self.contact_or_new(visit, job, &whole).await? {
-                    values(&whole).iter().for_each(|(field, value)| visit.gave(field, value, at));
-                    visit.not_taken(&left_out);
+                    self.remember_new(visit, &whole, at, &left_out);
                     return Ok(());
                 }
                 self.on_contact(visit, job, update).await?
@@ -188,9 +163,21 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             }
         }
         let now = self.clock.now();
+        if news.unsubscribed {
+            visit.was_kept_out_of_email();
+        }
         given.iter().for_each(|(field, value)| visit.gave(field, value, if IS_NOW.contains(&field.as_str()) { now } else { at }));
         visit.not_taken(&left_out);
         Ok(())
+    }
+
+    /// What a contact was given that has been made just now.
+    fn remember_new(&self, visit: &mut Visit<'_>, fields: &ContactFields, at: Timestamp, left_out: &[String]) {
+        values(fields).iter().for_each(|(field, value)| visit.gave(field, value, at));
+        visit.not_taken(left_out);
+        if fields.unsubscribed {
+            visit.was_kept_out_of_email();
+        }
     }
 
     async fn is_lead(&self, visit: &Visit<'_>) -> Result<bool, Halt> {
@@ -263,7 +250,7 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             signed_up_at: upsert.signed_up_at.clone(),
             last_seen_at: upsert.last_seen_at.clone(),
             owner_id: upsert.owner_id.clone(),
-            unsubscribed: visit.person.consent.is_out_of(Channel::Email),
+            unsubscribed: visit.keeps_out_of_email(),
             attributes: upsert.attributes.clone(),
         })
     }
@@ -442,7 +429,7 @@ fn remember_taken(runs: &mut Vec<TakenRun>, TakenSecond { name, at, .. }: TakenS
 
 /// What the fields say, each under its name.
 fn values(fields: &ContactFields) -> Vec<(String, Value)> {
-    let ContactFields { role, user_id, email, name, phone, avatar, signed_up_at, last_seen_at, owner_id, unsubscribed, attributes } =
+    let ContactFields { role, user_id, email, name, phone, avatar, signed_up_at, last_seen_at, owner_id, unsubscribed: _, attributes } =
         fields;
     let text = |value: &Option<String>| value.as_deref().map(Value::from);
     let own = [
@@ -455,7 +442,6 @@ fn values(fields: &ContactFields) -> Vec<(String, Value)> {
         ("signed_up_at", signed_up_at.clone()),
         ("last_seen_at", last_seen_at.clone()),
         ("owner_id", text(owner_id)),
-        ("unsubscribed", unsubscribed.then_some(Value::Bool(true))),
     ];
     let own = own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     own.chain(attributes.iter().map(|(name, value)| (format!("attribute:{name}"), value.clone()))).collect()
@@ -472,7 +458,6 @@ fn leave_out(fields: &mut ContactFields, name: &str) {
         "signed_up_at" => fields.signed_up_at = None,
         "last_seen_at" => fields.last_seen_at = None,
         "owner_id" => fields.owner_id = None,
-        "unsubscribed" => fields.unsubscribed = false,
         _ => {
             if let Some(attribute) = name.strip_prefix("attribute:") {
                 fields.attributes.remove(attribute);

@@ -1,0 +1,289 @@
+//! Which profile each person is, found out before anything is written.
+
+use super::target::{NO_IDENTITY, ReadsBack, Target};
+use super::{
+    CustomerioSender, GIVES_UP_READING, Incoming, READ_BACK_AFTER, READS_BACK, REPAIR_TRIES, Results, SHOWS_WITHIN, actions,
+    needs_no_profile, repair,
+};
+use crate::action::CustomerioVerb;
+use crate::config::Config;
+use crate::event::{IdKind, Identifier};
+use crate::id::ActionId;
+use crate::job::Work;
+use crate::outcome::{Outcome, Reason};
+use crate::person::Person;
+use crate::ports::{
+    Address, Alias, AliasKey, Clock, Customerio, Destination, Jitter, Mark, ProfileLookUp, ProfileRef, Queue, Store, StoreError,
+};
+use crate::steps::people::is_theirs_alone;
+use crate::time::Span;
+use std::collections::BTreeMap;
+
+/// An event for someone without a profile waits this long; older ones cannot start a campaign any more.
+const WAITS_FOR_PROFILE: Span = Span::from_hours(72);
+/// For someone whom nothing but Intercom's own id is known of, only as long as an answer may be on its way, or a lead may
+/// still leave an address.
+const WAITS_FOR_IDENTITY: Span = Span::from_hours(1);
+
+/// Customer.io answers 200 to writes for a profile that is gone. After this long it is looked for again before its state
+/// is written.
+const TRUSTED_FOR: Span = Span::from_hours(24);
+
+pub(super) fn waits_for(reason: &Reason) -> Span {
+    if reason.code == NO_IDENTITY { WAITS_FOR_IDENTITY } else { WAITS_FOR_PROFILE }
+}
+
+/// What is asked of Customer.io for one person.
+enum Question {
+    /// Who they are.
+    Person(usize),
+    /// Who is to go up in them.
+    Merge(usize, ActionId),
+}
+
+impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_, S, Q, C, J, D> {
+    /// One call for all, or none. A profile that is known costs nothing.
+    pub(super) async fn find_profiles(&self, targets: &mut [Target], incoming: &[Incoming]) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let mut asked: Vec<(Question, Address)> = Vec::new();
+        for (index, target) in targets.iter_mut().enumerate() {
+            let must_look = target.mark.creating_since.is_some() || target.update.unseen_email.is_some();
+            match &target.mark.profile {
+                Some(own) if !must_look && (now.since(target.mark.profile_seen_at) < TRUSTED_FOR || !target.writes()) => {
+                    target.profile = Ok(ProfileRef::Own(own.clone()));
+                    target.verified = true;
+                }
+                Some(_) | None => asked.push((Question::Person(index), address(&target.person, &target.mark, self.config))),
+            }
+            let jobs = target.jobs.iter().filter_map(|job| incoming.get(*job));
+            for action in jobs.flat_map(|i| actions(&i.job)) {
+                if let CustomerioVerb::MergePeople { from } = &action.what {
+                    asked.push((Question::Merge(index, action.id.clone()), Address { ids: named(from).into_iter().collect() }));
+                }
+            }
+        }
+        self.drop_what_is_not_theirs(targets, &mut asked).await?;
+        asked.retain(|(_, address)| !address.ids.is_empty());
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let (questions, addresses): (Vec<Question>, Vec<Address>) = asked.into_iter().unzip();
+        let answers = self.customerio.find_profiles(&addresses).await;
+        for ((question, address), answer) in questions.into_iter().zip(addresses).zip(answers) {
+            match question {
+                Question::Person(index) => {
+                    if let Some(target) = targets.get_mut(index) {
+                        self.learn(target, &address, answer);
+                    }
+                }
+                Question::Merge(index, action) => {
+                    if let Some(target) = targets.get_mut(index) {
+                        target.merges.insert(action, answer);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn learn(&self, target: &mut Target, address: &Address, answer: ProfileLookUp) {
+        let now = self.clock.now();
+        target.profile = match answer {
+            ProfileLookUp::Found(seen) => {
+                let own = seen.own.clone();
+                target.mark.profile = Some(own.clone());
+                target.mark.profile_seen_at = now;
+                target.was_made = target.mark.creating_since.take().is_some();
+                target.seen = Some(seen);
+                (target.learnt, target.verified) = (true, true);
+                Ok(ProfileRef::Own(own))
+            }
+            ProfileLookUp::FoundBy(kind, value) => {
+                target.verified = true;
+                target.was_made = target.mark.creating_since.take().is_some();
+                target.learnt |= target.was_made;
+                Ok(ProfileRef::By(kind, value))
+            }
+            ProfileLookUp::Unverified(kind, value) => {
+                if target.update.create {
+                    target.creates = Some(ReadsBack::Cannot);
+                }
+                Ok(ProfileRef::By(kind, value))
+            }
+            // It has been made, and does not show yet.
+            ProfileLookUp::Absent if target.mark.creating_since.is_some_and(|since| now.since(since) < SHOWS_WITHIN) => {
+                Err(Outcome::retry(READ_BACK_AFTER, READS_BACK))
+            }
+            // Made several times, and never there: Customer.io takes nobody by these ids.
+            ProfileLookUp::Absent
+                if target.mark.creating_since.is_some_and(|since| (GIVES_UP_READING..TRUSTED_FOR).contains(&now.since(since))) =>
+            {
+                Err(Outcome::blocked("creation_not_applied"))
+            }
+            ProfileLookUp::Absent => match made_by(address).filter(|_| target.update.create) {
+                Some((kind, value)) => {
+                    target.creates = Some(ReadsBack::Can);
+                    Ok(ProfileRef::By(kind, value))
+                }
+                None => Err(Outcome::blocked("no_profile")),
+            },
+            ProfileLookUp::Ambiguous => Err(Outcome::blocked("ambiguous_profile")),
+            ProfileLookUp::Failed(outcome) => Err(outcome),
+        };
+    }
+
+    /// An address that several people claim finds nobody, and nobody goes up in a person who is known as somebody else.
+    async fn drop_what_is_not_theirs(&self, targets: &mut [Target], asked: &mut [(Question, Address)]) -> Result<(), StoreError> {
+        let key = |target: &Target, kind: IdKind, value: &str| {
+            AliasKey::of_identifier(&target.person.workspace, &Identifier { kind, value: value.to_owned() })
+        };
+        let of = |question: &Question| match question {
+            Question::Person(index) | Question::Merge(index, _) => *index,
+        };
+        let is_asked = |question: &Question, kind: IdKind| kind == IdKind::Email || matches!(question, Question::Merge(..));
+        let mut keys = Vec::new();
+        for (question, address) in asked.iter() {
+            let Some(target) = targets.get(of(question)) else { continue };
+            keys.extend(address.ids.iter().filter(|(kind, _)| is_asked(question, *kind)).map(|(kind, value)| key(target, *kind, value)));
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let found = self.store.find(&keys, &[]).await?;
+        for (question, address) in asked.iter_mut() {
+            let Some(target) = targets.get_mut(of(question)) else { continue };
+            let claimed = |kind: IdKind, value: &str| found.aliases.get(&key(target, kind, value));
+            match question {
+                Question::Person(_) => {
+                    address.ids.retain(|(kind, value)| *kind != IdKind::Email || is_theirs_alone(&target.person, claimed(*kind, value)))
+                }
+                Question::Merge(_, action) => {
+                    let is_anothers = |alias: &Alias| !alias.claimants.is_empty() && !is_theirs_alone(&target.person, Some(alias));
+                    if address.ids.iter().any(|(kind, value)| claimed(*kind, value).is_some_and(is_anothers)) {
+                        address.ids.clear();
+                        let refused = ProfileLookUp::Failed(Outcome::blocked("belongs_to_another_person"));
+                        target.merges.insert(action.clone(), refused);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// People without a profile: the state waits for the scan or for a new id, events wait in their queue.
+    pub(super) async fn settle_unreachable(
+        &self,
+        targets: &mut Vec<Target>,
+        incoming: &[Incoming],
+        results: &mut Results,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let mut wakes = Vec::new();
+        let mut marks = Vec::new();
+        for target in targets.iter_mut() {
+            let Err(outcome) = &target.profile else { continue };
+            let mut asks_for_state = false;
+            for index in &target.jobs {
+                let Some(Incoming { delivery, job }) = incoming.get(*index) else { continue };
+                if needs_no_profile(job) {
+                    continue;
+                }
+                asks_for_state |= job.work.is_state();
+                let deletes = || actions(job).iter().all(|action| action.what == CustomerioVerb::DeletePerson);
+                let age = now.since(job.created_at);
+                results.set(
+                    *index,
+                    match (&job.work, outcome) {
+                        // There is nothing to delete.
+                        (Work::Customerio(_), Outcome::Blocked { reason }) if reason.code == "no_profile" && deletes() => {
+                            Outcome::Skipped { reason: reason.clone() }
+                        }
+                        (Work::Customerio(_), Outcome::Blocked { reason }) if age < waits_for(reason) => {
+                            // Soon at first, since the answer to a look-up may be on its way; then rarely.
+                            let doubled = Span::from_secs((1_i64 << delivery.receive_count.min(12)).min(3600));
+                            Outcome::RetryAfter { delay: doubled, reason: reason.clone() }
+                        }
+                        // Most who write to support have no profile and never will: that is no failure.
+                        (Work::Customerio(_), Outcome::Blocked { reason }) => Outcome::Skipped { reason: reason.clone() },
+                        (_, outcome) => outcome.clone(),
+                    },
+                );
+            }
+            // What has changed since is worth looking soon again.
+            let tries = if target.mark.facet_version == target.person.facet.version { target.mark.unconfirmed } else { 0 };
+            if matches!(outcome, Outcome::Blocked { .. }) && asks_for_state && tries < REPAIR_TRIES && target.is_urgent(self.config, now) {
+                wakes.push(repair(&target.person, tries, now));
+                let mark =
+                    Mark { unconfirmed: tries + 1, facet_version: target.person.facet.version, profile: None, ..target.mark.clone() };
+                marks.push((target.person.id.clone(), mark));
+            }
+            target.jobs.retain(|index| incoming.get(*index).is_some_and(|i| needs_no_profile(&i.job)));
+        }
+        if !wakes.is_empty() {
+            self.store.set_wakes(wakes).await?;
+            // A conflict here means that somebody has just written the person: nothing to hold on to.
+            let _superseded = self.store.put_marks(Destination::Customerio, marks).await?;
+        }
+        targets.retain(|t| t.profile.is_ok() || !t.jobs.is_empty());
+        Ok(())
+    }
+
+    /// By which a person without a profile is named: what is to be blocked, or let in again.
+    pub(super) async fn own_name(&self, person: &Person) -> Result<Option<ProfileRef>, StoreError> {
+        if let Some(id) = person.id_of(IdKind::UserId) {
+            return Ok(Some(ProfileRef::By(IdKind::UserId, id.to_owned())));
+        }
+        let Some(email) = person.id_of(IdKind::Email) else { return Ok(None) };
+        let key = AliasKey::of_identifier(&person.workspace, &Identifier { kind: IdKind::Email, value: email.to_owned() });
+        let found = self.store.find(std::slice::from_ref(&key), &[]).await?;
+        let alone = is_theirs_alone(person, found.aliases.get(&key));
+        Ok(alone.then(|| ProfileRef::By(IdKind::Email, email.to_owned())))
+    }
+
+    /// The person's address, where it is theirs alone.
+    pub(super) async fn addresses(&self, targets: &[Target]) -> Result<BTreeMap<usize, String>, StoreError> {
+        let email = |target: &Target| {
+            let email = target.person.id_of(IdKind::Email)?.to_owned();
+            Some((AliasKey::of_identifier(&target.person.workspace, &Identifier { kind: IdKind::Email, value: email.clone() }), email))
+        };
+        let wanted: Vec<(usize, (AliasKey, String))> =
+            targets.iter().enumerate().filter(|(_, t)| t.creates.is_some()).filter_map(|(i, t)| Some((i, email(t)?))).collect();
+        if wanted.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let keys: Vec<AliasKey> = wanted.iter().map(|(_, (key, _))| key.clone()).collect();
+        let found = self.store.find(&keys, &[]).await?;
+        let alone = |(index, (key, email)): (usize, (AliasKey, String))| {
+            let target = targets.get(index)?;
+            is_theirs_alone(&target.person, found.aliases.get(&key)).then_some((index, email))
+        };
+        Ok(wanted.into_iter().filter_map(alone).collect())
+    }
+}
+
+fn address(person: &Person, mark: &Mark, config: &Config) -> Address {
+    let known = mark.profile.iter().map(|own| (IdKind::CioId, own.clone()));
+    let ids = config.customerio.found_by().filter_map(|kind| Some((kind, person.id_of(kind)?.to_owned())));
+    let mut all: Vec<(IdKind, String)> = Vec::new();
+    for id in known.chain(ids) {
+        if !all.contains(&id) {
+            all.push(id);
+        }
+    }
+    Address { ids: all }
+}
+
+/// As a route names another profile.
+fn named(from: &str) -> Option<(IdKind, String)> {
+    let kind = match from {
+        _ if from.starts_with("cio_") => IdKind::CioId,
+        _ if from.contains('@') => IdKind::Email,
+        _ => IdKind::UserId,
+    };
+    Identifier::new(kind, from).map(|id| (id.kind, id.value))
+}
+
+/// By which a new profile is made: never by an id that is Customer.io's own to give.
+fn made_by(address: &Address) -> Option<(IdKind, String)> {
+    address.ids.iter().find(|(kind, _)| matches!(kind, IdKind::UserId | IdKind::Email)).cloned()
+}

@@ -90,10 +90,8 @@ fn single(shared: &Shared, kind: Kind, headers: &HeaderMap, body: &Bytes) -> Res
 struct Batch<'a> {
     #[serde(borrow)]
     batch: Vec<&'a RawValue>,
-    #[serde(default)]
-    context: Map<String, Value>,
-    #[serde(default)]
-    integrations: Map<String, Value>,
+    context: Option<Map<String, Value>>,
+    integrations: Option<Map<String, Value>>,
     #[serde(rename = "sentAt")]
     sent_at: Option<Value>,
     #[serde(rename = "writeKey")]
@@ -144,7 +142,7 @@ fn merged(event: &Map<String, Value>, batch: &Batch<'_>) -> Map<String, Value> {
     let mut event = event.clone();
     event.remove("writeKey");
     for (key, shared) in [("context", &batch.context), ("integrations", &batch.integrations)] {
-        let mut both = shared.clone();
+        let mut both = shared.clone().unwrap_or_default();
         both.extend(event.get(key).and_then(Value::as_object).cloned().unwrap_or_default());
         event.insert(key.to_owned(), Value::Object(both));
     }

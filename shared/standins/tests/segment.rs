@@ -3,12 +3,13 @@
 mod support;
 
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use support::segment::{JSON, KEY, NOW_ISO, Seg};
 use support::{LIMIT, NOW};
 use trefoil_standins::fault::{During, Fault};
 use trefoil_standins::journal::Keep;
-use trefoil_standins::segment::{Kilobyte, Kind, Memory, Options, Reason, Success, Unfit, UnreadableTime, Variants, Via};
+use trefoil_standins::segment::{Kilobyte, Kind, Memory, Native, Options, Reason, Success, Unfit, UnreadableTime, Variants, Via};
 
 fn track(id: &str) -> Value {
     json!({"type": "track", "userId": "u1", "event": "Trial Started", "messageId": id})
@@ -177,6 +178,14 @@ async fn what_a_batch_says_once_holds_for_each_item() {
     assert_eq!(messages[1].json["context"], json!({"library": {"name": "shared"}, "app": {"name": "x"}}));
     assert_eq!((&messages[1].json["sentAt"], messages[1].via, messages[1].kind), (&json!(NOW_ISO), Via::Api, Kind::Track));
     assert!(messages[1].id.starts_with("api_") && messages[0].id != messages[1].id);
+    // The batch's time of sending corrects each item, unless it has its own; a key goes no further.
+    let item = json!({"type": "track", "userId": "u1", "event": "E", "timestamp": "2026-01-10T07:00:00Z", "writeKey": "standin-write-key"});
+    let own = json!({"type": "track", "userId": "u1", "event": "E", "timestamp": "2026-01-10T07:00:00Z", "sentAt": NOW_ISO});
+    t.post("/v1/batch", &json!({"batch": [item, own], "sentAt": "2026-01-10T07:51:29Z"})).await;
+    let messages = t.segment.messages();
+    let times: Vec<_> = messages[2..].iter().map(|message| message.json["timestamp"].as_str().expect("a time")).collect();
+    assert_eq!(times, ["2026-01-10T07:05:00.000Z", "2026-01-10T07:00:00.000Z"]);
+    assert_eq!(messages[2].json.get("writeKey"), None);
 }
 
 #[tokio::test]
@@ -284,4 +293,28 @@ async fn a_load_run_keeps_counts_only() {
     assert_eq!(t.segment.counts().into_iter().collect::<Vec<_>>(), [(Kind::Identify, 1), (Kind::Track, 2)]);
     let profile = t.segment.profile("u1").expect("a profile");
     assert_eq!((profile.events.len(), &profile.traits["plan"]), (0, &json!("pro")));
+}
+
+#[tokio::test]
+async fn a_careful_client_is_heard_whatever_is_open() {
+    let call = |kind: &str, rest: Value| {
+        let mut call = json!({"type": kind, "userId": "u1", "messageId": format!("careful-{kind}"), "timestamp": NOW_ISO});
+        call.as_object_mut().expect("an object").extend(rest.as_object().expect("an object").clone());
+        call
+    };
+    let off = json!({"Customer.io": false, "Actions Customerio": false, "Customer.io Actions": false, "Customer.io (Actions)": false});
+    for seed in 0..64 {
+        let native = BTreeSet::from([Native::CustomerIo]);
+        let t = Seg::with(Options { variants: Variants::seeded(seed), seed, native, ..Options::default() }).await;
+        t.batch(json!([
+            call("identify", json!({"traits": {"has_open_ticket": true}, "integrations": off})),
+            call("track", json!({"event": "Support Ticket Opened", "integrations": off})),
+            call("group", json!({"groupId": "acme", "traits": {"open_tickets": 1}, "integrations": off})),
+        ]))
+        .await;
+        let profile = t.segment.profile("u1").expect("a profile");
+        assert_eq!((&profile.traits["has_open_ticket"], profile.events.len(), profile.groups.len()), (&json!(true), 1, 1), "{seed}");
+        assert_eq!((t.reasons().len(), t.told().len(), t.segment.forwarded(Native::CustomerIo).len()), (0, 3, 0), "{seed}");
+        assert!(t.segment.messages().iter().all(|message| message.timestamp_ms == NOW * 1000), "{seed}");
+    }
 }

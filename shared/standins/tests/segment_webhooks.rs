@@ -27,6 +27,7 @@ async fn what_is_written_comes_back_unless_it_says_otherwise() {
         event("plain", json!({})),
         event("off", json!({"Webhooks (Actions)": false})),
         event("off by its other name", json!({"Webhook": false})),
+        event("off by one of two names", json!({"Webhook": true, "Webhooks (Actions)": false})),
         event("all off", json!({"All": false})),
         event("all but this one off", json!({"All": false, "Webhooks (Actions)": true})),
         event("settings", json!({"All": false, "Webhooks (Actions)": {"a": 1}})),

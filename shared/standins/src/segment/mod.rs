@@ -55,7 +55,7 @@ pub struct Options {
     pub write_key: String,
     /// A key that is good in the other region only.
     pub other_region_write_key: String,
-    /// Requests in one second of the clock; a batch is one request.
+    /// Requests in one second of the clock, a batch being one: while a manual clock stands still, requests at all.
     pub requests_per_second: u32,
     /// The shared secret of the webhook destination; `""`: webhooks are not signed; `None`: there is no such destination.
     pub webhooks: Option<String>,

@@ -18,7 +18,7 @@ pub enum SentAs {
     Track,
 }
 
-/// Which identifiers a destination is sent. It does not hold for exits: "every identifier combination" is sent.
+/// Which identifiers a destination is sent. It does not hold for exits: those are sent for every identifier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IdSync {
     #[default]

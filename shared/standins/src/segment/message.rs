@@ -198,7 +198,7 @@ pub(crate) fn finish(
     let timestamp_ms = sent_ms.map_or(original_ms, |sent| received_at_ms.saturating_sub(sent.saturating_sub(original_ms)));
     let id = match json.get("messageId").and_then(Value::as_str).filter(|id| !id.is_empty()) {
         Some(id) => id.to_owned(),
-        // "The HTTP API assigns each event a unique messageId." (Handling Duplicate Data)
+        // The API "assigns each event a unique `messageId` when the message is ingested". (Handling Duplicate Data)
         None => make_id(),
     };
     json.insert("type".to_owned(), kind.word().into());

@@ -11,7 +11,7 @@ pub struct Variants {
     pub nobody: Unfit,
     /// A request without `Content-Type: application/json`, which "must be set".
     pub content_type: Unfit,
-    /// A write key of the other region: lost "without errors", rejected by what Segment said in April 2025.
+    /// A write key of the other region: lost ("you might not see any errors"), rejected by what Segment said in April 2025.
     pub other_region: Unfit,
     /// A `timestamp` that is no ISO 8601 time with a zone.
     pub unreadable_time: UnreadableTime,
@@ -91,7 +91,7 @@ pub enum BatchSignature {
     First,
 }
 
-/// "Unify ignores alias"; destinations may not.
+/// Unify ignores alias calls; destinations may not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alias {
     Ignored,

@@ -223,7 +223,7 @@ impl World {
         }
     }
 
-    /// "Deletes all of a user's data": by user id. <https://www.twilio.com/docs/segment/privacy/user-deletion-and-suppression>
+    /// Takes away all that is known of a user, by user id. <https://www.twilio.com/docs/segment/privacy/user-deletion-and-suppression>
     pub(crate) fn delete(&mut self, user_id: &str) {
         let Some(gone) = self.by_user.get(user_id).copied() else { return };
         self.known.remove(&gone);

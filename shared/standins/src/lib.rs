@@ -14,6 +14,7 @@ pub mod fault;
 pub mod intercom;
 pub mod journal;
 mod seed;
+mod sender;
 mod server;
 
 pub use clock::Clock;

@@ -4,6 +4,10 @@ use super::item::Identifier;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+pub(crate) const PREFERENCES: &str = "cio_subscription_preferences";
+/// Stands for every topic in [`Profile::topics_set_at`].
+pub(crate) const ALL_TOPICS: &str = "";
+
 /// What made a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CreatedBy {
@@ -51,7 +55,7 @@ pub struct Profile {
     pub created_at: i64,
     /// Unix seconds: the newest `set_at` of anything.
     pub last_edit: i64,
-    /// When each topic was set by itself, in unix seconds.
+    /// When each topic was set by itself, and when all were replaced at once; unix seconds.
     pub(crate) topics_set_at: BTreeMap<String, i64>,
 }
 
@@ -65,7 +69,8 @@ impl Profile {
         created_by: CreatedBy,
         at: i64,
     ) -> Self {
-        let (devices, topics_set_at) = (Vec::new(), BTreeMap::new());
+        let preferences = attributes.get(PREFERENCES).map(|preferences| (ALL_TOPICS.to_owned(), preferences.set_at));
+        let (devices, topics_set_at) = (Vec::new(), preferences.into_iter().collect());
         Self { cio_id, id, email, attributes, devices, created_by, created_at: at, last_edit: at, topics_set_at }
     }
 
@@ -100,7 +105,7 @@ impl Profile {
 
     /// What the person chose, by `topic_<id>`, with whatever else was written there.
     pub(crate) fn topics(&self) -> Map<String, Value> {
-        let preferences = self.attributes.get("cio_subscription_preferences").map(|attribute| &attribute.value);
+        let preferences = self.attributes.get(PREFERENCES).map(|attribute| &attribute.value);
         match preferences.and_then(|preferences| preferences.get("topics")) {
             Some(Value::Object(topics)) => topics.clone(),
             Some(_) | None => Map::new(),

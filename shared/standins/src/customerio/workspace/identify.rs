@@ -5,11 +5,11 @@ use super::Workspace;
 use super::telling::Wrote;
 use crate::customerio::Identification;
 use crate::customerio::item::Identifier;
-use crate::customerio::profile::{Attribute, CreatedBy, Profile};
+use crate::customerio::profile::{ALL_TOPICS, Attribute, CreatedBy, PREFERENCES, Profile};
 use crate::customerio::variants::{Removal, StaleUpdate, TopicOrder};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
-pub(crate) const PREFERENCES: &str = "cio_subscription_preferences";
 pub(crate) const ONE_TOPIC: &str = "cio_subscription_preferences.topics.";
 
 /// An identifier that a call wanted to set and that was not set.
@@ -169,37 +169,18 @@ impl Workspace {
                     Removal::Null => value.is_null(),
                     Removal::Empty => value == "",
                 };
-                // One topic without touching the others. (Manage subscription preferences: dot notation)
-                if let Some(topic) = name.strip_prefix(ONE_TOPIC) {
-                    let known = match topic_order {
-                        TopicOrder::PerTopic => profile.topics_set_at.get(topic).copied(),
-                        TopicOrder::AllTogether => profile.attributes.get(PREFERENCES).map(|known| known.set_at),
-                    };
-                    if known.is_some_and(|set_at| at < set_at) {
-                        stale_updates += 1;
-                        continue;
+                let known = match (name.strip_prefix(ONE_TOPIC), topic_order) {
+                    (Some(topic), TopicOrder::PerTopic) => {
+                        let times = [topic, ALL_TOPICS].into_iter().filter_map(|topic| profile.topics_set_at.get(topic));
+                        times.max().copied()
                     }
-                    wrote.preferences = true;
-                    set_topic(profile, topic, (!removes).then_some(value), at);
-                    continue;
-                }
-                if profile.attributes.get(&name).is_some_and(|known| at < known.set_at) {
+                    (Some(_), TopicOrder::AllTogether) => profile.attributes.get(PREFERENCES).map(|known| known.set_at),
+                    (None, _) => profile.attributes.get(&name).map(|known| known.set_at),
+                };
+                if known.is_some_and(|set_at| at < set_at) {
                     stale_updates += 1;
-                    continue;
-                }
-                wrote.consent |= name == "unsubscribed";
-                // "Replaces all."
-                if name == PREFERENCES {
-                    wrote.preferences = true;
-                    profile.topics_set_at.clear();
-                    if let Some(Value::Object(topics)) = value.get("topics") {
-                        profile.topics_set_at.extend(topics.keys().map(|topic| (topic.clone(), at)));
-                    }
-                }
-                if removes {
-                    profile.attributes.remove(&name);
                 } else {
-                    profile.attributes.insert(name, Attribute { value, set_at: at });
+                    put(profile, name, (!removes).then_some(value), at, &mut wrote);
                 }
             }
             profile.last_edit = profile.last_edit.max(at);
@@ -216,14 +197,7 @@ impl Workspace {
         let mut wrote = Wrote::default();
         self.live.edit(cio_id, |profile| {
             for (name, value) in attributes {
-                if let Some(topic) = name.strip_prefix(ONE_TOPIC) {
-                    wrote.preferences = true;
-                    set_topic(profile, topic, Some(value), now);
-                    continue;
-                }
-                wrote.preferences |= name == PREFERENCES;
-                wrote.consent |= name == "unsubscribed";
-                profile.attributes.insert(name, Attribute { value, set_at: now });
+                put(profile, name, Some(value), now, &mut wrote);
             }
             profile.last_edit = profile.last_edit.max(now);
         });
@@ -238,6 +212,25 @@ fn take_text(attributes: &mut Map<String, Value>, name: &str) -> Option<String> 
         Some(Value::Number(number)) => Some(number.to_string()),
         Some(_) | None => None,
     }
+}
+
+/// `None` takes the attribute away.
+fn put(profile: &mut Profile, name: String, value: Option<Value>, at: i64, wrote: &mut Wrote) {
+    // One topic without touching the others. (Manage subscription preferences: dot notation)
+    if let Some(topic) = name.strip_prefix(ONE_TOPIC) {
+        wrote.preferences = true;
+        return set_topic(profile, topic, value, at);
+    }
+    wrote.consent |= name == "unsubscribed";
+    // The nested form "replaces all".
+    if name == PREFERENCES {
+        wrote.preferences = true;
+        profile.topics_set_at = BTreeMap::from([(ALL_TOPICS.to_owned(), at)]);
+    }
+    match value {
+        Some(value) => profile.attributes.insert(name, Attribute { value, set_at: at }),
+        None => profile.attributes.remove(&name),
+    };
 }
 
 /// `None` takes the person's choice away.

@@ -1,10 +1,9 @@
 //! How profiles come, go and become one. <https://docs.customer.io/integrations/api/track/> (v2 "delete", "merge", "suppress")
 
-use super::identify::PREFERENCES;
 use super::telling::Wrote;
 use super::{Workspace, folded};
 use crate::customerio::item::Identifier;
-use crate::customerio::profile::{Attribute, CreatedBy, Profile};
+use crate::customerio::profile::{Attribute, CreatedBy, PREFERENCES, Profile};
 use std::collections::BTreeMap;
 
 impl Workspace {

@@ -29,6 +29,15 @@ impl Seeded {
         }
     }
 
+    /// A ULID of this time in unix milliseconds. <https://github.com/ulid/spec>
+    pub(crate) fn ulid(&mut self, now_ms: i64) -> String {
+        const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+        let random = (u128::from(self.next()) << 64 | u128::from(self.next())) & ((1 << 80) - 1);
+        let time = u128::from(now_ms.max(0).unsigned_abs()) & ((1 << 48) - 1);
+        let bits = time << 80 | random;
+        (0..26).rev().map(|place| char::from(CROCKFORD[usize::try_from((bits >> (5 * place)) & 31).unwrap_or(0)])).collect()
+    }
+
     /// A version 4 UUID.
     pub(crate) fn uuid(&mut self) -> String {
         let (a, b) = (self.next(), self.next());

@@ -5,8 +5,8 @@ mod support;
 use serde_json::{Value, json};
 use support::{BASIC, Cio, Http, NOW, event, identify};
 use trefoil_standins::customerio::{
-    BatchOrder, CreatedBy, CustomerIo, EventForUnknown, Identification, Identifier, Kilobyte, Options, Removal, StaleUpdate, UlidScope,
-    Variants,
+    BatchOrder, CreatedBy, CustomerIo, EventForUnknown, ForUnknown, Identification, Identifier, Kilobyte, ManualSegments, Options,
+    PreferenceContent, Removal, Retry, StaleUpdate, TopicOrder, UlidScope, UnknownSegment, UnsubscribeClick, Variants,
 };
 
 const ULID: &str = "01HV3Z8M9QF0Q2T9ZK3B3V6W7X";
@@ -270,37 +270,6 @@ async fn people_known_by_id_only_may_share_an_address() {
 }
 
 #[tokio::test]
-async fn suppress_deletes_and_blocks_until_unsuppressed() {
-    let t = Cio::start(Variants::default()).await;
-    t.cio.add_profile(Some("u1"), Some("ada@example.com"), &[]);
-    let action = |action: &str, who: Value| json!({"type": "person", "action": action, "identifiers": who});
-    t.entity(&action("suppress", json!({"id": "u1"}))).await;
-    assert!(t.cio.profiles().is_empty());
-    for who in [json!({"id": "u1"}), json!({"email": "ADA@example.com"})] {
-        assert_eq!(t.entity(&identify(&who, &json!({"plan": "pro"}), NOW)).await.status, 200);
-        t.entity(&event(&who, "opened", ULID)).await;
-    }
-    assert!(t.cio.profiles().is_empty());
-    t.entity(&action("unsuppress", json!({"id": "u1"}))).await;
-    t.entity(&identify(&json!({"id": "u1"}), &json!({"plan": "pro"}), NOW)).await;
-    assert_eq!(t.cio.profiles().len(), 1);
-    t.entity(&action("delete", json!({"id": "u1"}))).await;
-    assert!(t.cio.profiles().is_empty());
-}
-
-#[tokio::test]
-async fn merge_fills_only_what_is_empty() {
-    let t = Cio::start(Variants::default()).await;
-    t.cio.add_profile(Some("u1"), None, &[("plan", json!("pro"))]);
-    t.cio.add_profile(Some("u2"), Some("ada@example.com"), &[("plan", json!("free")), ("seats", json!(2))]);
-    let merge = json!({"type": "person", "action": "merge", "primary": {"id": "u1"}, "secondary": {"email": "ada@example.com"}});
-    assert_eq!(t.entity(&merge).await.status, 200);
-    let [survivor] = t.cio.profiles().try_into().expect("one profile");
-    assert_eq!((survivor.id.as_deref(), survivor.email.as_deref()), (Some("u1"), Some("ada@example.com")));
-    assert_eq!((survivor.text("plan").as_deref(), survivor.text("seats").as_deref()), (Some("pro"), Some("2")));
-}
-
-#[tokio::test]
 async fn refused_operations() {
     let t = Cio::start(Variants::default()).await;
     let who = json!({"id": "u1"});
@@ -425,6 +394,29 @@ async fn a_seed_gives_both_readings_of_everything_open() {
     assert!(all.iter().any(|v| v.stale_update == StaleUpdate::WholeProfile));
     assert!([Removal::NullOrEmpty, Removal::Null, Removal::Empty].iter().all(|r| all.iter().any(|v| v.removal == *r)));
     assert!(all.iter().any(|v| v.ulid_scope == UlidScope::Person) && all.iter().any(|v| v.ulid_memory.is_some()));
+    // Of every choice that has two readings, both come.
+    let both: [fn(&Variants) -> bool; 11] = [
+        |v| v.person_for_relationship == ForUnknown::Creates,
+        |v| v.object_for_relationship == ForUnknown::Creates,
+        |v| v.person_for_device == ForUnknown::Creates,
+        |v| v.topic_order == TopicOrder::PerTopic,
+        |v| v.merge_takes_the_unlisted,
+        |v| v.merge_tells,
+        |v| v.unsuppress_frees_both,
+        |v| v.identical_consent_tells,
+        |v| v.preference_content == PreferenceContent::Changed,
+        |v| v.object_type_type,
+        |v| v.retry == Retry::SignedAnew,
+    ];
+    for (place, reading) in both.iter().enumerate() {
+        assert!(all.iter().any(reading) && !all.iter().all(reading), "{place}");
+    }
+    let segments = [ManualSegments::EveryIdType, ManualSegments::RemovalById, ManualSegments::IdOnlyWorkspaces];
+    assert!(segments.iter().all(|reading| all.iter().any(|v| v.manual_segments == *reading)));
+    let unknown = [UnknownSegment::BadRequest, UnknownSegment::NotFound, UnknownSegment::Unprocessable];
+    assert!(unknown.iter().all(|reading| all.iter().any(|v| v.unknown_segment == *reading)));
+    let clicks = [UnsubscribeClick::Metric, UnsubscribeClick::MetricAndChannel, UnsubscribeClick::MetricAndCustomer];
+    assert!(clicks.iter().all(|reading| all.iter().any(|v| v.unsubscribe_click == *reading)));
 }
 
 #[tokio::test]

@@ -2,15 +2,9 @@
 
 mod support;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
 use serde_json::{Value, json};
 use std::time::Duration;
-use support::{Answer, Http, NOW};
-use tokio::sync::mpsc;
+use support::{Answer, Http, NOW, receiver};
 use trefoil_standins::Clock;
 use trefoil_standins::fault::{During, Fault};
 use trefoil_standins::intercom::{
@@ -397,19 +391,6 @@ async fn faults_speak_as_intercom_does() {
 
 // --------------------------------------------------------------------------------------------------- sending
 
-async fn receiver() -> (String, mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) {
-    let (told, tells) = mpsc::unbounded_channel();
-    let hook = async |State(told): State<mpsc::UnboundedSender<(HeaderMap, Bytes)>>, headers: HeaderMap, body: Bytes| {
-        told.send((headers, body)).expect("the test listens");
-        StatusCode::ACCEPTED
-    };
-    let routes = Router::new().route("/webhooks/intercom", post(hook)).with_state(told);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let url = format!("http://{}/webhooks/intercom", listener.local_addr().expect("an address"));
-    tokio::spawn(async move { axum::serve(listener, routes).await });
-    (url, tells)
-}
-
 #[tokio::test]
 async fn webhooks_are_posted_as_intercom_posts_them() {
     let desk = Desk::start(Options::default()).await;
@@ -441,6 +422,6 @@ async fn a_receiver_that_does_not_answer_is_too_late() {
     let url = format!("http://{}/", silent.local_addr().expect("an address"));
     let kept = tokio::spawn(async move { silent.accept().await });
     let sent = desk.intercom.send(&url, &ping).await;
-    assert!(matches!(sent, Err(SendError::TooLate)), "{sent:?}");
+    assert!(matches!(sent, Err(SendError::TooLate(_))), "{sent:?}");
     drop(kept);
 }

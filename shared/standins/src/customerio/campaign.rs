@@ -4,6 +4,19 @@
 use super::profile::Profile;
 use std::fmt;
 
+/// A campaign with a webhook action that sends a body of the contract `cio-sync/1`. It works by itself, whatever changed
+/// people: the API or somebody by hand. A merge counts as a change of the survivor.
+/// <https://docs.customer.io/journeys/campaign-triggers>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Campaign {
+    /// `attributes.changed` with all of these attributes, when one of them changes.
+    AttributesChanged(Vec<String>),
+    /// `conversion` for every event of this name that is young enough to start a campaign. Its `value` is the event's `total`.
+    EventConverts(String),
+    /// `segment.entered` and `segment.left` of a data-driven segment: the people in whose `attribute` is `value`, as text.
+    SegmentOf { attribute: String, value: String, segment: u64, name: String },
+}
+
 /// Whether a message goes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -47,7 +60,7 @@ impl fmt::Display for Decision {
 /// `now` in unix seconds. A time that is not unix seconds is no date to the vendor's segments, so it holds nothing back.
 pub(crate) fn decide(profile: Option<&Profile>, campaign: &str, now: i64) -> Decision {
     let Some(profile) = profile else { return Decision::Hold(Hold::NoProfile) };
-    if profile.unsubscribed() {
+    if profile.is_unsubscribed() {
         return Decision::Hold(Hold::Unsubscribed);
     }
     if profile.text("has_open_ticket").as_deref() == Some("true") {

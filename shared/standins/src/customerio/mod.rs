@@ -1,32 +1,49 @@
-//! Customer.io: the Track API v2 and the part of the App API that finds people, over one made-up workspace.
+//! Customer.io: the Track API and the part of the App API that finds people and segments, over one made-up workspace, and
+//! the webhooks that tell of it. "Notes" with a number are the team's engineering notes on Customer.io.
 //!
 //! - Track API, <https://docs.customer.io/integrations/api/track/>: `POST /api/v2/entity`, `POST /api/v2/batch`,
-//!   `GET /api/v1/accounts/region`.
+//!   `POST /api/v1/segments/{id}/add_customers` and `/remove_customers`, `POST /api/v1/metrics`, `GET /api/v1/accounts/region`.
 //! - App API, <https://docs.customer.io/integrations/api/app/>: `GET /v1/customers`, `GET /v1/customers/{id}/attributes`,
-//!   `POST /v1/customers/attributes`, `GET /v1/campaigns/{id}` and the same of `broadcasts`, `newsletters` and `transactional`.
+//!   `POST /v1/customers/attributes`, `GET /v1/customers/{id}/segments`, `GET /v1/segments`, `GET /v1/segments/{id}/membership`,
+//!   `GET /v1/subscription_topics`, `GET /v1/campaigns/{id}` and the same of `broadcasts`, `newsletters` and `transactional`.
+//! - Webhooks: <https://docs.customer.io/integrations/api/webhooks>, <https://docs.customer.io/journeys/webhooks-action>.
+//!   What the API does leaves its webhooks in [`CustomerIo::take_webhooks`]; what is done by hand (`happenings`) returns them.
+//!   Sending them, in order, twice, late or never is up to the caller.
 //!
 //! A 200 of the Track API means accepted, not applied: see `workspace` for all that is dropped without a word.
 
 mod app;
 mod campaign;
+mod happenings;
 mod item;
+mod message;
 mod profile;
+mod query;
 mod track;
 mod variants;
+mod webhook;
 mod workspace;
 
-pub use campaign::{Decision, Hold};
-pub use item::{EventKind, Identifier};
-pub use profile::{Attribute, CreatedBy, Profile};
-pub use variants::{BatchOrder, EventForUnknown, Kilobyte, Removal, StaleUpdate, UlidScope, Variants};
-pub use workspace::{FailedChange, StoredEvent};
+pub use crate::sender::SendError;
+pub use campaign::{Campaign, Decision, Hold};
+pub use happenings::NoProfile;
+pub use item::{EventKind, Identifier, ReportedMetric};
+pub use message::{Channel, Message, SentBy};
+pub use profile::{Attribute, CreatedBy, Device, Profile};
+pub use variants::{
+    BatchOrder, EventForUnknown, ForUnknown, Kilobyte, ManualSegments, PreferenceContent, Removal, Retry, StaleUpdate, TopicOrder,
+    UlidScope, UnknownSegment, UnsubscribeClick, Variants,
+};
+pub use webhook::{DEADLINE, Endpoint, Webhook, sign};
+pub use workspace::{FailedChange, Object, Segment, SegmentKind, StoredEvent, Topic};
 
 use crate::clock::Clock;
 use crate::fault::Faults;
 use crate::journal::{Journal, Keep, NotInTime};
+use crate::sender::Sender;
 use crate::server::{Desk, Server};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use workspace::Workspace;
@@ -62,6 +79,14 @@ pub struct Options {
     pub region: String,
     /// The workspace, as the region check tells it.
     pub environment_id: u64,
+    /// Signs reporting webhooks.
+    pub reporting_key: String,
+    /// Signs webhook actions: "Webhook Signing Key" of the workspace.
+    pub action_key: String,
+    /// "Body content" of the reporting webhook.
+    pub with_content: bool,
+    /// Campaigns that work by themselves.
+    pub campaigns: Vec<Campaign>,
 }
 
 impl Default for Options {
@@ -80,6 +105,10 @@ impl Default for Options {
             app_api_key: "standin-app-key".to_owned(),
             region: "us".to_owned(),
             environment_id: 3,
+            reporting_key: "standin-reporting-key".to_owned(),
+            action_key: "standin-action-key".to_owned(),
+            with_content: false,
+            campaigns: Vec::new(),
         }
     }
 }
@@ -90,6 +119,7 @@ pub struct CustomerIo {
     shared: Arc<Shared>,
     track: Server,
     app: Server,
+    sender: Sender,
 }
 
 #[derive(Debug)]
@@ -116,7 +146,7 @@ impl CustomerIo {
         let shared = Arc::new(Shared { options, desk: Arc::clone(&desk), workspace });
         let track = Server::start(track::routes(Arc::clone(&shared)), Arc::clone(&desk)).await?;
         let app = Server::start(app::routes(Arc::clone(&shared)), desk).await?;
-        Ok(Self { shared, track, app })
+        Ok(Self { shared, track, app, sender: Sender::new(DEADLINE) })
     }
 
     /// Base address of the Track API, such as `http://127.0.0.1:4711`.
@@ -177,12 +207,11 @@ impl CustomerIo {
         workspace.show_all();
     }
 
-    /// Sets attributes as a person in the vendor's own pages would: it counts as the profile's newest edit.
-    pub fn edit_profile(&self, cio_id: &str, attributes: &[(&str, Value)]) {
+    /// Sets attributes as a person in the vendor's own pages would: it counts as the profile's newest edit. A name of
+    /// `cio_subscription_preferences.topics.topic_<id>` is that topic alone.
+    pub fn edit_profile(&self, cio_id: &str, attributes: &[(&str, Value)]) -> Vec<Webhook> {
         let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let mut workspace = self.shared.workspace();
-        workspace.edit(cio_id, attributes, self.now_ms());
-        workspace.show_all();
+        self.by_hand(|workspace, now_ms| workspace.edit(cio_id, attributes, Some("customer"), now_ms)).1
     }
 
     pub fn delete_profile(&self, cio_id: &str) {
@@ -195,6 +224,25 @@ impl CustomerIo {
     /// or `transactional`.
     pub fn set_name(&self, kind: &str, id: u64, name: &str) {
         self.shared.workspace().names.insert((kind.to_owned(), id), name.to_owned());
+    }
+
+    /// A manual segment, for the API to fill.
+    pub fn add_segment(&self, id: u64, name: &str) {
+        self.put_segment(id, name, SegmentKind::Manual(BTreeSet::new()));
+    }
+
+    /// The segment of the people in whose `attribute` is `value`, as text.
+    pub fn add_data_driven_segment(&self, id: u64, name: &str, attribute: &str, value: &str) {
+        self.put_segment(id, name, SegmentKind::DataDriven { attribute: attribute.to_owned(), value: value.to_owned() });
+    }
+
+    fn put_segment(&self, id: u64, name: &str, kind: SegmentKind) {
+        self.shared.workspace().segments.insert(id, Segment { id, name: name.to_owned(), kind });
+    }
+
+    /// The topic `topic_<id>`.
+    pub fn add_topic(&self, id: u64, name: &str, subscribed_by_default: bool) {
+        self.shared.workspace().topics.insert(id, Topic { id, name: name.to_owned(), subscribed_by_default });
     }
 
     // ------------------------------------------------------------------------------------------ what came of it
@@ -256,10 +304,35 @@ impl CustomerIo {
         self.shared.workspace().failed_changes.clone()
     }
 
-    /// Whether an event ever made a profile: people are billed by the profile.
+    /// Whether an event, a relationship or a device ever made a profile: people are billed by the profile.
     #[must_use]
     pub fn profile_created_by_accident(&self) -> bool {
-        self.shared.workspace().profiles_made_by_events > 0
+        self.shared.workspace().profiles_made_by_accident > 0
+    }
+
+    /// Every object, in order of type and id.
+    #[must_use]
+    pub fn objects(&self) -> Vec<Object> {
+        self.shared.workspace().objects.values().cloned().collect()
+    }
+
+    #[must_use]
+    pub fn object(&self, object_type_id: &str, object_id: &str) -> Option<Object> {
+        self.shared.workspace().objects.get(&(object_type_id.to_owned(), object_id.to_owned())).cloned()
+    }
+
+    /// The `cio_id`s of who is in a segment, in order; nobody if there is no such segment.
+    #[must_use]
+    pub fn members(&self, segment: u64) -> Vec<String> {
+        let workspace = self.shared.workspace();
+        let members = workspace.segments.get(&segment).map(|segment| segment.members(&workspace.live)).unwrap_or_default();
+        members.into_iter().map(|profile| profile.cio_id.clone()).collect()
+    }
+
+    /// Metrics of messages that were reported, in the order of their coming.
+    #[must_use]
+    pub fn reported_metrics(&self) -> Vec<ReportedMetric> {
+        self.shared.workspace().reported_metrics.clone()
     }
 
     /// Whether `campaign` would reach this person now, and if not, why.

@@ -4,6 +4,10 @@ use super::item::Identifier;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+pub(crate) const PREFERENCES: &str = "cio_subscription_preferences";
+/// Stands for every topic in [`Profile::topics_set_at`].
+pub(crate) const ALL_TOPICS: &str = "";
+
 /// What made a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CreatedBy {
@@ -13,6 +17,19 @@ pub enum CreatedBy {
     Identify,
     /// An event for an identifier that nobody had.
     Event,
+    /// A relationship or a device for an identifier that nobody had.
+    Other,
+}
+
+/// A phone that push messages go to. <https://docs.customer.io/integrations/api/track/> (v2 "add_device")
+#[derive(Clone, Debug, PartialEq)]
+pub struct Device {
+    pub token: String,
+    /// `ios` or `android`.
+    pub platform: String,
+    /// Unix seconds: as the call said, else the time it came.
+    pub last_used: i64,
+    pub attributes: BTreeMap<String, Value>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -31,29 +48,73 @@ pub struct Profile {
     pub email: Option<String>,
     /// Without `id`, `email` and `cio_id`.
     pub attributes: BTreeMap<String, Attribute>,
+    /// In the order of their coming.
+    pub devices: Vec<Device>,
     pub created_by: CreatedBy,
     /// Unix seconds.
     pub created_at: i64,
     /// Unix seconds: the newest `set_at` of anything.
     pub last_edit: i64,
+    /// When each topic was set by itself, and when all were replaced at once; unix seconds.
+    pub(crate) topics_set_at: BTreeMap<String, i64>,
 }
 
 impl Profile {
+    /// As it is when it is made, at `at`.
+    pub(crate) fn new(
+        cio_id: String,
+        id: Option<String>,
+        email: Option<String>,
+        attributes: BTreeMap<String, Attribute>,
+        created_by: CreatedBy,
+        at: i64,
+    ) -> Self {
+        let preferences = attributes.get(PREFERENCES).map(|preferences| (ALL_TOPICS.to_owned(), preferences.set_at));
+        let (devices, topics_set_at) = (Vec::new(), preferences.into_iter().collect());
+        Self { cio_id, id, email, attributes, devices, created_by, created_at: at, last_edit: at, topics_set_at }
+    }
+
     /// An attribute as the platform keeps it, which is as text: `true`, `2`, `{"a":1}`.
     #[must_use]
     pub fn text(&self, attribute: &str) -> Option<String> {
         self.attributes.get(attribute).map(|attribute| as_text(&attribute.value))
     }
 
-    /// Any spelling of true, 1 or "1" is unsubscribed; everything else is subscribed.
+    /// Of an attribute or an identifier, as text; `None` if there is none.
+    pub(crate) fn told(&self, name: &str) -> Option<String> {
+        match name {
+            "id" => self.id.clone(),
+            "email" => self.email.clone(),
+            "cio_id" => Some(self.cio_id.clone()),
+            _ => self.text(name),
+        }
+    }
+
+    /// "Values like `true`, `TRUE`, `1`, and `"1"` count as true"; everything else is subscribed.
+    /// <https://docs.customer.io/integrations/api/app/> (getPersonAttributes)
     #[must_use]
-    pub fn unsubscribed(&self) -> bool {
+    pub fn is_unsubscribed(&self) -> bool {
         self.text("unsubscribed").is_some_and(|text| text == "1" || text.eq_ignore_ascii_case("true"))
+    }
+
+    /// What the person chose of the topic `topic_<id>`. `None`: "empty or missing values use the topic default".
+    #[must_use]
+    pub fn topic(&self, id: u64) -> Option<bool> {
+        self.topics().get(&format!("topic_{id}")).and_then(Value::as_bool)
+    }
+
+    /// What the person chose, by `topic_<id>`, with whatever else was written there.
+    pub(crate) fn topics(&self) -> Map<String, Value> {
+        let preferences = self.attributes.get(PREFERENCES).map(|attribute| &attribute.value);
+        match preferences.and_then(|preferences| preferences.get("topics")) {
+            Some(Value::Object(topics)) => topics.clone(),
+            Some(_) | None => Map::new(),
+        }
     }
 
     /// The answer of the App API: "Attributes are all stored as strings."
     /// <https://docs.customer.io/integrations/api/app/> (getPersonAttributes)
-    pub(crate) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self, defaults: &BTreeMap<String, bool>) -> Value {
         let mut attributes = Map::new();
         let mut timestamps = Map::new();
         for (name, attribute) in &self.attributes {
@@ -66,13 +127,22 @@ impl Profile {
                 timestamps.insert(name.to_owned(), self.created_at.into());
             }
         }
-        if let Some(preferences) = self.text("cio_subscription_preferences") {
-            attributes.insert("_cio_subscription_preferences_computed".to_owned(), preferences.into());
+        // "Combining set preferences with defaults for unset topics."
+        let mut computed: Map<String, Value> = defaults.iter().map(|(topic, default)| (topic.clone(), (*default).into())).collect();
+        computed.extend(self.topics().into_iter().filter(|(_, chosen)| chosen.is_boolean()));
+        if !computed.is_empty() {
+            let computed = serde_json::json!({ "topics": computed }).to_string();
+            attributes.insert("_cio_subscription_preferences_computed".to_owned(), computed.into());
             timestamps.insert("_cio_subscription_preferences_computed".to_owned(), 0.into());
         }
+        let device = |device: &Device| {
+            serde_json::json!({"id": device.token, "platform": device.platform, "last_used": device.last_used,
+                               "attributes": device.attributes})
+        };
+        let devices: Vec<Value> = self.devices.iter().map(device).collect();
         serde_json::json!({"customer": {
             "id": self.id.clone().unwrap_or_default(), "identifiers": self.identifiers(), "attributes": attributes,
-            "timestamps": timestamps, "unsubscribed": self.unsubscribed(), "devices": [],
+            "timestamps": timestamps, "unsubscribed": self.is_unsubscribed(), "devices": devices,
         }})
     }
 

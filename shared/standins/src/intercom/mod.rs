@@ -151,7 +151,7 @@ impl Intercom {
         let inside = Mutex::new(Inside { world, window: (0, 0), outbox: Vec::new() });
         let shared = Arc::new(Shared { options, desk: Arc::clone(&desk), inside });
         let server = Server::start(rest::routes(Arc::clone(&shared)), desk).await?;
-        Ok(Self { shared, server, sender: Sender::new() })
+        Ok(Self { shared, server, sender: Sender::new(DEADLINE) })
     }
 
     /// Base address of the REST API, such as `http://127.0.0.1:4713`.
@@ -190,7 +190,7 @@ impl Intercom {
     /// There was no answer, or none within 5 seconds.
     pub async fn send(&self, url: &str, webhook: &Webhook) -> Result<u16, SendError> {
         let headers = [("User-Agent", USER_AGENT), ("X-Hub-Signature", webhook.signature.as_str())];
-        self.sender.post(url, &headers, webhook.body.clone(), DEADLINE).await
+        self.sender.post(url, &headers, webhook.body.clone()).await
     }
 
     /// The second delivery of a notification.

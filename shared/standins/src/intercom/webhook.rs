@@ -1,4 +1,4 @@
-//! Notifications as Intercom sends them: the envelope, the signature and the request.
+//! Notifications as Intercom sends them: the envelope, and the signature.
 //! <https://developers.intercom.com/docs/references/webhooks/webhook-models>,
 //! <https://developers.intercom.com/docs/webhooks/webhook-notifications>
 

@@ -121,7 +121,7 @@ impl Segment {
         let inside = Mutex::new(Inside { workspace: Workspace::new(&options), second: (0, 0) });
         let shared = Arc::new(Shared { options, desk: Arc::clone(&desk), inside });
         let server = Server::start(api::routes(Arc::clone(&shared)), desk).await?;
-        Ok(Self { shared, server, sender: Sender::new() })
+        Ok(Self { shared, server, sender: Sender::new(DEADLINE) })
     }
 
     /// Base address without `/v1`, such as `http://127.0.0.1:4714`.

@@ -4,14 +4,19 @@
 pub(crate) mod desk;
 pub(crate) mod segment;
 
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
 use http_body_util::{BodyExt, Full};
+use hyper::Request;
 use hyper::body::Bytes;
-use hyper::{HeaderMap, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::sync::mpsc;
 use trefoil_standins::Clock;
 use trefoil_standins::customerio::{CustomerIo, Options, Variants};
 
@@ -94,6 +99,20 @@ impl Cio {
     pub(crate) async fn app(&self, path: &str) -> Answer {
         self.http.call("GET", &format!("{}{path}", self.cio.app_url()), &[BEARER], "").await.expect("an answer")
     }
+}
+
+/// Where webhooks can be sent to, and what comes there. It answers 202.
+pub(crate) async fn receiver() -> (String, mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) {
+    let (told, tells) = mpsc::unbounded_channel();
+    let hook = async |State(told): State<mpsc::UnboundedSender<(HeaderMap, Bytes)>>, headers: HeaderMap, body: Bytes| {
+        told.send((headers, body)).expect("the test listens");
+        StatusCode::ACCEPTED
+    };
+    let routes = Router::new().route("/webhooks", post(hook)).with_state(told);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/webhooks", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    (url, tells)
 }
 
 pub(crate) fn identify(who: &Value, attributes: &Value, timestamp: i64) -> Value {

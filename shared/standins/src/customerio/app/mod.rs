@@ -1,15 +1,17 @@
-//! The App API over HTTP, as far as it finds people, and names of what messages are part of. <https://docs.customer.io/integrations/api/app/>
+//! The App API over HTTP, as far as it finds people, segments and topics, and names of what messages are part of. <https://docs.customer.io/integrations/api/app/>
+
+mod segments;
 
 use super::Shared;
 use super::item::Identifier;
 use super::profile::{Directory, Profile};
+use super::query::parameter;
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -22,6 +24,10 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Router {
         .route("/v1/customers", get(by_email))
         .route("/v1/customers/attributes", post(attributes_of_many))
         .route("/v1/customers/{id}/attributes", get(attributes_of_one))
+        .route("/v1/customers/{id}/segments", get(segments::of_one))
+        .route("/v1/segments", get(segments::all))
+        .route("/v1/segments/{id}/membership", get(segments::members))
+        .route("/v1/subscription_topics", get(segments::topics))
         .route("/v1/{kind}/{id}", get(named))
         .fallback(async || error(StatusCode::NOT_FOUND, "not found"))
         .with_state(shared)
@@ -38,7 +44,8 @@ async fn by_email(State(shared): State<Arc<Shared>>, headers: HeaderMap, RawQuer
     };
     let now_ms = shared.options.clock.now_ms();
     let mut workspace = shared.workspace();
-    let directory = workspace.visible(now_ms);
+    workspace.catch_up(now_ms);
+    let directory = workspace.visible();
     let found: Vec<Value> = found(directory, &Identifier::Email(email)).map(Profile::identifiers).collect();
     Json(json!({"results": found})).into_response()
 }
@@ -54,11 +61,12 @@ async fn attributes_of_one(
     }
     let now_ms = shared.options.clock.now_ms();
     let mut workspace = shared.workspace();
-    let directory = workspace.visible(now_ms);
+    workspace.catch_up(now_ms);
+    let (directory, defaults) = (workspace.visible(), workspace.topic_defaults());
     // 404 for unknown people, and for an `id_type` that does not fit.
     let profile = identifier(query.as_deref(), id).and_then(|who| found(directory, &who).next());
     match profile {
-        Some(profile) => Json(profile.to_json()).into_response(),
+        Some(profile) => Json(profile.to_json(&defaults)).into_response(),
         None => error(StatusCode::NOT_FOUND, "customer not found"),
     }
 }
@@ -79,13 +87,14 @@ async fn attributes_of_many(State(shared): State<Arc<Shared>>, headers: HeaderMa
     };
     let now_ms = shared.options.clock.now_ms();
     let mut workspace = shared.workspace();
-    let directory = workspace.visible(now_ms);
+    workspace.catch_up(now_ms);
+    let (directory, defaults) = (workspace.visible(), workspace.topic_defaults());
     let mut customers = Vec::new();
     for id in ids {
         let Some(who) = identifier(query.as_deref(), id) else {
             return error(StatusCode::BAD_REQUEST, "id_type must be id, email, phone or cio_id");
         };
-        customers.extend(found(directory, &who).map(Profile::to_json));
+        customers.extend(found(directory, &who).map(|profile| profile.to_json(&defaults)));
     }
     Json(json!({"customers": customers})).into_response()
 }
@@ -123,12 +132,6 @@ fn identifier(query: Option<&str>, text: String) -> Option<Identifier> {
         Some("cio_id") => Some(Identifier::CioId(text)),
         Some(_) => None,
     }
-}
-
-/// A parameter of a query, decoded as forms are: `+` is a space.
-fn parameter(query: Option<&str>, name: &str) -> Option<String> {
-    let value = query?.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?.1.replace('+', " ");
-    percent_decode_str(&value).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
 fn error(status: StatusCode, detail: &str) -> Response {

@@ -1,5 +1,7 @@
 //! The Track API over HTTP. <https://docs.customer.io/integrations/api/track/>
 
+mod v1;
+
 use super::item::{BATCH_KB, ItemError, parse};
 use super::{Identification, Shared};
 use crate::clock::Clock;
@@ -23,6 +25,9 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Router {
         .route("/api/v1/accounts/region", get(region))
         .route("/api/v2/entity", post(entity))
         .route("/api/v2/batch", post(batch))
+        .route("/api/v1/segments/{id}/add_customers", post(v1::add_customers))
+        .route("/api/v1/segments/{id}/remove_customers", post(v1::remove_customers))
+        .route("/api/v1/metrics", post(v1::metrics))
         .fallback(async || StatusCode::NOT_FOUND)
         .with_state(shared)
 }

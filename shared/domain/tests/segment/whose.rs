@@ -32,6 +32,20 @@ fn an_address_alone_gets_an_id_of_our_making_which_a_user_id_is_joined_with() {
 }
 
 #[test]
+fn under_another_name_everything_is_told_again() {
+    let bench = Bench::new();
+    let person = bench.person(&[(IdKind::Email, "a@example.com")]);
+    bench.rated(&person, 2);
+    let told = || vec![identify(json!({"plan": "pro"}))];
+    assert_eq!(bench.handle(&[bench.asks("e1", &person, at(0), told())]), ["done"]);
+    bench.gains(&person, &id(IdKind::UserId, "42"));
+    assert_eq!(bench.handle(&[bench.asks("e2", &person, at(1), told())]), ["done"]);
+    assert!(bench.last_call().iter().all(|message| message.user_id.is_some() && message.anonymous_id.is_some()));
+    assert_eq!((&bench.traits("42")["plan"], &bench.traits("42")["last_csat_score"]), (&json!("pro"), &json!(2)));
+    assert_eq!(bench.handle(&[bench.asks("e3", &person, at(2), told()), bench.state("e4", &person)]), ["already_there"; 2]);
+}
+
+#[test]
 fn nobody_gets_an_id_of_our_making_who_has_one() {
     let bench = Bench::new();
     let person = user(&bench);

@@ -5,7 +5,7 @@ use crate::action::{SegmentAction, SegmentVerb};
 use crate::config::Config;
 use crate::event::{Attributes, Choice, IdKind, Source, Value, action_id};
 use crate::facet;
-use crate::id::{Digest, PersonId};
+use crate::id::{ActionId, Digest, PersonId};
 use crate::job::{Job, Work};
 use crate::outcome::Outcome;
 use crate::person::Person;
@@ -44,8 +44,13 @@ pub(super) struct Target<'k> {
     said_again: bool,
 }
 
+/// Where among what the person was given it stands by what they were named then.
+const NAMED: &str = "name";
+
 #[derive(Default)]
 struct Name {
+    /// Of the id that Segment knows them by.
+    hash: String,
     user_id: Option<String>,
     anonymous_id: Option<String>,
     email: Option<String>,
@@ -140,7 +145,12 @@ impl<'k> Target<'k> {
         }
         // Beside a user id too, once it has been used: so Segment joins the two.
         anonymous_id = anonymous_id.or_else(|| self.mark.profile.clone());
-        self.name = Name { user_id, anonymous_id, email };
+        let hash = hash(&user_id.as_deref().or(anonymous_id.as_deref()).into());
+        // Not every tool behind Segment joins what it was told under another name.
+        if self.mark.given.get(NAMED).is_some_and(|named| !named.hash.is_empty() && named.hash != hash) {
+            self.forget();
+        }
+        self.name = Name { hash, user_id, anonymous_id, email };
         true
     }
 
@@ -176,7 +186,7 @@ impl<'k> Target<'k> {
         // another message, which changes nothing.
         self.mark.last_timestamp = now.secs().max(self.mark.last_timestamp + 1);
         let id = action_id(&["segment_state", self.person.id.as_str(), &self.mark.last_timestamp.to_string()]);
-        let message = SegmentMessage { id, ..self.message(now, Source::Trefoil, SegmentVerb::Identify { traits }) };
+        let message = self.message(id, now, Source::Trefoil, SegmentVerb::Identify { traits });
         self.planned.push(Planned { message, gives });
     }
 
@@ -265,15 +275,15 @@ impl<'k> Target<'k> {
         for (key, given) in &gives {
             self.given.insert(key.clone(), (given.clone(), Some(place)));
         }
-        let message = SegmentMessage { id: action.id.clone(), ..self.message(action.occurred_at, action.origin, what) };
+        let message = self.message(action.id.clone(), action.occurred_at, action.origin, what);
         self.planned.push(Planned { message, gives });
         Came::Planned(place)
     }
 
-    fn message(&self, at: Timestamp, origin: Source, what: SegmentVerb) -> SegmentMessage {
-        let Name { user_id, anonymous_id, email } = &self.name;
+    fn message(&self, id: ActionId, at: Timestamp, origin: Source, what: SegmentVerb) -> SegmentMessage {
+        let Name { user_id, anonymous_id, email, .. } = &self.name;
         let (user_id, anonymous_id, email) = (user_id.clone(), anonymous_id.clone(), email.clone());
-        SegmentMessage { user_id, anonymous_id, email, at, id: action_id(&[]), origin, what }
+        SegmentMessage { user_id, anonymous_id, email, at, id, origin, what }
     }
 
     pub(super) fn messages(&self) -> impl Iterator<Item = SegmentMessage> {
@@ -300,6 +310,7 @@ impl<'k> Target<'k> {
         self.claimed = true;
         self.mark.busy_until = Some(now.plus(BUSY_FOR));
         self.mark.dirty = true;
+        self.mark.given.insert(NAMED.to_owned(), Given { hash: self.name.hash.clone(), at: now, refused: false });
         for (key, given) in self.planned.iter().flat_map(|planned| &planned.gives) {
             let was = self.mark.given.insert(key.clone(), Given { hash: String::new(), ..given.clone() });
             self.before.entry(key.clone()).or_insert(was);

@@ -81,10 +81,12 @@ fn kind(says: Says, action: &Action<'_>, ids: &[Identifier]) -> Result<Kind, No>
         Says::Entered => Kind::ListEntered(segment(action)?),
         Says::Left => Kind::ListLeft(segment(action)?),
         Says::Converted => Kind::Converted(conversion(action)),
-        Says::AtRisk => Kind::ChurnRisk(Risk { reason: optional(&action.reason), attributes: attributes(action) }),
-        Says::Custom => {
-            Kind::Custom(Behaviour { name: cut(required(&action.name, "no_name")?.to_owned()), attributes: attributes(action) })
-        }
+        Says::AtRisk => Kind::ChurnRisk(Risk { reason: optional(&action.reason), attributes: attributes(action), device: None }),
+        Says::Custom => Kind::Custom(Behaviour {
+            name: cut(required(&action.name, "no_name")?.to_owned()),
+            attributes: attributes(action),
+            device: None,
+        }),
     })
 }
 
@@ -104,7 +106,7 @@ fn segment(action: &Action<'_>) -> Result<List, No> {
     let segment = action.segment.0.as_ref().unwrap_or(&nameless);
     let id = cut(required(&segment.id, "no_segment_id")?.to_owned());
     let name = optional(&segment.name).unwrap_or_else(|| id.clone());
-    Ok(List { kind: ListKind::Segment, id, name, attributes: attributes(action) })
+    Ok(List { kind: ListKind::Segment, id, name, attributes: attributes(action), device: None })
 }
 
 fn conversion(action: &Action<'_>) -> Conversion {

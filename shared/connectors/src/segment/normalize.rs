@@ -139,7 +139,7 @@ impl Message<'_> {
             kinds.push(computed);
         } else if self.reader.takes(What::EventTracked, Some(name)) {
             let attributes = attributes(self.call.properties, UNREADABLE_PROPERTIES)?;
-            kinds.push(Kind::Tracked(Behaviour { name: name.to_owned(), attributes }));
+            kinds.push(Kind::Tracked(Behaviour { name: name.to_owned(), attributes, device: None }));
         }
         if kinds.is_empty() {
             return Err(NOT_WANTED);
@@ -171,7 +171,7 @@ impl Message<'_> {
         if let Some(category) = self.call.category.get() {
             attributes.entry("category".to_owned()).or_insert_with(|| Value::String(category.to_owned()));
         }
-        self.all(self.ids(None), vec![kind(Behaviour { name: name.to_owned(), attributes })])
+        self.all(self.ids(None), vec![kind(Behaviour { name: name.to_owned(), attributes, device: None })])
     }
 
     /// The traits are the company's, its address and telephone number included.

@@ -41,8 +41,11 @@ fn corrected(mut description: Value) -> Value {
     description
 }
 
+/// As described, and what the request says in it.
+type Parameters<'d> = Vec<(&'d Value, Option<String>)>;
+
 /// The operation for this method and path, with the parameters of both.
-fn operation<'d>(description: &'d Value, request: &Request) -> Option<(&'d Value, Vec<(&'d Value, Option<String>)>)> {
+fn operation<'d>(description: &'d Value, request: &Request) -> Option<(&'d Value, Parameters<'d>)> {
     let given: Vec<&str> = request.path.split('/').collect();
     let paths = description["paths"].as_object()?;
     let (template, path) = paths.iter().find(|(template, _)| {

@@ -235,7 +235,7 @@ pub struct Mark {
     /// Intercom: the lead that is to go up in a user who is being made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promoting: Option<String>,
-    /// Intercom: somebody is writing to the contact, and nobody else may until then.
+    /// Intercom, Segment: somebody is writing to the person, and nobody else may until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy_until: Option<Timestamp>,
     /// Intercom: hash of the ids that no contact was found by, last at `profile_seen_at`.

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use trefoil_domain::action::{CustomerioVerb, IntercomVerb, Verb};
+use trefoil_domain::action::{CustomerioVerb, IntercomVerb, SegmentVerb, Verb};
 use trefoil_domain::config::{self, ACTIONS, CampaignNames, EMBEDDED, Need, Shape, Trigger};
 use trefoil_domain::event::{Attributes, Behaviour, Event, Kind, Workspace, event_id};
+use trefoil_domain::ports::Destination;
 use trefoil_domain::rules::{Decision, PersonView, Routes, Scope};
 use trefoil_domain::time::Timestamp;
 
@@ -80,6 +81,7 @@ fn told(verb: Verb) -> Value {
     let told = match verb {
         Verb::Customerio(verb) => serde_json::to_value(verb),
         Verb::Intercom(verb) => serde_json::to_value(verb),
+        Verb::Segment(verb) => serde_json::to_value(verb),
     };
     let mut told = told.expect("JSON");
     if let Some(fields) = told.as_object_mut() {
@@ -133,6 +135,7 @@ fn the_table_and_the_types_agree() {
         let of = |fields: &serde_json::Map<String, Value>| match kind.destination {
             Destination::Customerio => CustomerioVerb::of(kind.verb(), fields.clone()).map(Verb::Customerio),
             Destination::Intercom => IntercomVerb::of(kind.verb(), fields.clone()).map(Verb::Intercom),
+            Destination::Segment => SegmentVerb::of(kind.verb(), fields.clone()).map(Verb::Segment),
         };
         let mut expected = all.clone();
         expected.insert("verb".to_owned(), kind.verb().into());
@@ -144,6 +147,7 @@ fn the_table_and_the_types_agree() {
         let by_tag = match kind.destination {
             Destination::Customerio => serde_json::from_value(Value::Object(expected.clone())).map(Verb::Customerio),
             Destination::Intercom => serde_json::from_value(Value::Object(expected.clone())).map(Verb::Intercom),
+            Destination::Segment => serde_json::from_value(Value::Object(expected.clone())).map(Verb::Segment),
         };
         assert_eq!(by_tag.expect("a verb"), verb);
         assert_eq!(told(verb), Value::Object(expected), "{}", kind.name);

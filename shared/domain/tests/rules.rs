@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use trefoil_domain::action::{CustomerioVerb, Verb};
+use trefoil_domain::action::{CustomerioEvent, CustomerioVerb, Verb};
 use trefoil_domain::config::{self, EMBEDDED, Trigger, What};
 use trefoil_domain::event::{Attributes, Behaviour, Event, Kind, List, ListKind, Profile, Source, Workspace, event_id};
 use trefoil_domain::rules::{Decision, PersonView, Rendered, Routes, Scope, TicketView, fields};
@@ -66,7 +66,8 @@ fn decide_all(routes: &Routes, on: Trigger, event: &Event) -> Vec<Decision> {
 }
 
 fn took(name: &str, properties: Value) -> Vec<Decision> {
-    let what = Ok(Verb::Customerio(CustomerioVerb::TrackEvent { name: name.to_owned(), properties: attributes(properties) }));
+    let what =
+        Ok(Verb::Customerio(CustomerioVerb::TrackEvent(CustomerioEvent { name: name.to_owned(), properties: attributes(properties) })));
     vec![Decision::Take(vec![Rendered { index: 0, what }])]
 }
 
@@ -91,7 +92,7 @@ fn property(value: &str, values: Value) -> Result<Option<Value>, String> {
     let lines = format!("    do: [ customerio.track_event: {{ name: x, properties: {{ p: {yaml} }} }} ]\n");
     match tagged(&lines, values) {
         Decision::Take(mut rendered) => {
-            let Verb::Customerio(CustomerioVerb::TrackEvent { mut properties, .. }) = rendered.remove(0).what? else {
+            let Verb::Customerio(CustomerioVerb::TrackEvent(CustomerioEvent { mut properties, .. })) = rendered.remove(0).what? else {
                 panic!("another action");
             };
             Ok(properties.remove("p"))
@@ -284,7 +285,7 @@ fn one_action_that_fails_leaves_the_others() {
         \x20     - customerio.track_event: { name: a, properties: { p: \"${event.attributes.plan * 2}\" } }\n\
         \x20     - customerio.track_event: { name: b, properties: { constant: [1, { x: y }] } }\n";
     let properties = attributes(json!({"constant": [1, {"x": "y"}]}));
-    let what = Ok(Verb::Customerio(CustomerioVerb::TrackEvent { name: "b".to_owned(), properties }));
+    let what = Ok(Verb::Customerio(CustomerioVerb::TrackEvent(CustomerioEvent { name: "b".to_owned(), properties })));
     let expected = vec![Rendered { index: 0, what: Err("value_failed: properties.p".to_owned()) }, Rendered { index: 1, what }];
     assert_eq!(tagged(lines, json!({"plan": "pro"})), Decision::Take(expected));
 }
@@ -400,7 +401,7 @@ fn a_route_for_other_names_is_not_on_the_event() {
         routes.on(Trigger { source, what }, kind).map(|route| route.name().to_owned()).collect()
     };
     let tracked = |name: &str| {
-        let kind = Kind::Tracked(Behaviour { name: name.to_owned(), attributes: Attributes::new() });
+        let kind = Kind::Tracked(Behaviour { name: name.to_owned(), device: None, attributes: Attributes::new() });
         on(Source::Segment, What::EventTracked, &kind)
     };
     assert_eq!(tracked("Trial Started"), ["all", "one", "two"]);

@@ -119,9 +119,10 @@ impl Segment {
     pub async fn start(options: Options) -> std::io::Result<Self> {
         let desk = Desk::new(options.clock.clone(), options.keep, api::refuse);
         let inside = Mutex::new(Inside { workspace: Workspace::new(&options), second: (0, 0) });
+        let sender = Sender::new(options.webhook_kind.deadline());
         let shared = Arc::new(Shared { options, desk: Arc::clone(&desk), inside });
         let server = Server::start(api::routes(Arc::clone(&shared)), desk).await?;
-        Ok(Self { shared, server, sender: Sender::new(DEADLINE) })
+        Ok(Self { shared, server, sender })
     }
 
     /// Base address without `/v1`, such as `http://127.0.0.1:4714`.
@@ -240,6 +241,6 @@ impl Segment {
         let kind = self.shared.options.webhook_kind;
         let mut headers = vec![("User-Agent", kind.user_agent())];
         headers.extend(webhook.signature.as_deref().map(|signature| ("X-Signature", signature)));
-        self.sender.post(url, &headers, webhook.body.clone(), kind.deadline()).await
+        self.sender.post(url, &headers, webhook.body.clone()).await
     }
 }

@@ -169,13 +169,13 @@ impl<'k> Target<'k> {
                 self.state.facet_hash = Some(facet.hash);
             }
         }
-        for (trait_name, choice) in self.person.consent.told(Destination::Segment) {
+        for (trait_name, told) in self.person.consent.told(Destination::Segment) {
             self.ours.insert(trait_name.to_owned());
-            let value = Value::Bool(choice == Choice::Out);
+            let value = Value::Bool(told.choice == Choice::Out);
             let (key, hash) = (format!("consent:{trait_name}"), hash(&value));
-            if self.mark.given.get(&key).is_none_or(|given| given.hash != hash) {
+            if self.mark.given.get(&key).is_none_or(|given| given.hash != hash || given.at < told.at) {
                 traits.insert(trait_name.to_owned(), value);
-                gives.push((key, Given { hash, at: now, refused: false }));
+                gives.push((key, Given { hash, at: told.at, refused: false }));
                 self.state.consent = true;
             }
         }

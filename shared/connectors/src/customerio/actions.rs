@@ -115,7 +115,7 @@ fn segment(action: &Action<'_>) -> Result<List, No> {
     let segment = action.segment.0.as_ref().unwrap_or(&nameless);
     let id = cut(required(&segment.id, "no_segment_id")?.to_owned());
     let name = optional(&segment.name).unwrap_or_else(|| id.clone());
-    Ok(List { kind: ListKind::Segment, id, name, attributes: attributes(action), device: None })
+    Ok(List { kind: ListKind::Segment, id, name, attributes: attributes(action) })
 }
 
 fn conversion(action: &Action<'_>) -> Conversion {

@@ -66,7 +66,7 @@ fn invalid_files_are_refused_with_the_expected_text() {
 fn the_shipped_file_is_valid_and_is_the_one_at_the_root() {
     let (config, _) = config::check(config::FILE_NAME, EMBEDDED).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(config, config::embedded());
-    assert_eq!(config.routes.len(), 13);
+    assert_eq!(config.routes.len(), 31);
     assert_eq!(config.suppress.len(), 3);
 }
 
@@ -129,20 +129,21 @@ fn what_is_commented_out_in_the_shipped_file_is_valid() {
     assert_eq!(
         examples,
         [
+            "VIPs",
             "asked for a call",
             "behaviour to Intercom",
             "campaign activity by metric",
+            "deletion requests",
             "deletions of Segment",
             "risk of churn as a ticket",
             "risk of churn to the team",
             "segment entered, as an attribute",
             "segment left, as an attribute",
-            "trial started",
             "upgrade mail clicked while support is open",
         ]
     );
     assert!(text.contains("\nidentity:\n") && text.contains("\nconsent:\n"));
-    assert_eq!((all.identity, all.consent), (shipped.identity, shipped.consent));
+    assert_eq!((all.identity, all.consent.explicit_opt_ins), (shipped.identity, shipped.consent.explicit_opt_ins));
 }
 
 #[test]
@@ -272,7 +273,7 @@ fn page_of_actions() -> String {
 fn the_page_lists_every_action_with_its_fields() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
     let page = fs::read_to_string(&path).expect("a readable file");
-    let (before, rest) = page.split_once("### customerio.track_event\n").expect("the first action");
+    let (before, rest) = page.split_once(&format!("### {}\n", ACTIONS[0].name)).expect("the first action");
     let (_, after) = rest.split_once("What the check refuses:").expect("the end of the actions");
     let expected = format!("{before}{}What the check refuses:{after}", page_of_actions());
     if std::env::var_os("UPDATE").is_some() {

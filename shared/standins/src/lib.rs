@@ -3,10 +3,10 @@
 //!
 //! They are independent judges: this crate must not know Trefoil's domain or its connectors, only HTTP and JSON. Every
 //! behaviour names the vendor's page it comes from. Where the vendor's pages leave something open, a stand-in can do
-//! either, chosen by a seed: see [`customerio::Variants`]
-//! and [`intercom::Variants`].
+//! either, chosen by a seed: see [`customerio::Variants`],
+//! [`intercom::Variants`] and [`segment::Variants`].
 //!
-//! Read in this order: [`journal`] (what was asked), [`fault`] (what can go wrong), [`customerio`], [`intercom`].
+//! Read in this order: [`journal`] (what was asked), [`fault`] (what can go wrong), [`customerio`], [`intercom`], [`segment`].
 
 mod clock;
 pub mod customerio;
@@ -14,8 +14,11 @@ pub mod fault;
 pub mod intercom;
 pub mod journal;
 mod seed;
+pub mod segment;
+mod sender;
 mod server;
 
 pub use clock::Clock;
 pub use customerio::CustomerIo;
 pub use intercom::Intercom;
+pub use segment::Segment;

@@ -17,11 +17,12 @@ mod variants;
 mod webhook;
 mod world;
 
+pub use crate::sender::SendError;
 pub use shapes::{APP_PACKAGE_CODE, ApiVersion};
 pub use variants::{
     CustomerReopens, InApp, LongText, MergedContact, RatedParts, Redelivery, RefusedAs, RoleByUpdate, TaggedShape, Variants,
 };
-pub use webhook::{DEADLINE, SendError, USER_AGENT, Webhook, sign};
+pub use webhook::{DEADLINE, USER_AGENT, Webhook, sign};
 pub use world::{
     Assignee, Author, Company, Consent, Contact, ContactChange, Conversation, ConversationState, DataAttribute, DataEvent, DataType, Life,
     Message, Model, NewContact, NotInWorld, Note, Part, Priority, Rating, Role, SubscriptionType, Tag, Ticket, TicketPart, TicketState,
@@ -31,11 +32,11 @@ pub use world::{
 use crate::clock::Clock;
 use crate::fault::Faults;
 use crate::journal::{Journal, Keep, NotInTime};
+use crate::sender::Sender;
 use crate::server::{Desk, Server};
 use serde_json::json;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use webhook::Sender;
 use world::World;
 
 /// 10,000 calls a minute, enforced in windows of 10 seconds. (Rate limiting)
@@ -188,7 +189,8 @@ impl Intercom {
     /// # Errors
     /// There was no answer, or none within 5 seconds.
     pub async fn send(&self, url: &str, webhook: &Webhook) -> Result<u16, SendError> {
-        self.sender.send(url, webhook).await
+        let headers = [("User-Agent", USER_AGENT), ("X-Hub-Signature", webhook.signature.as_str())];
+        self.sender.post(url, &headers, webhook.body.clone(), DEADLINE).await
     }
 
     /// The second delivery of a notification.

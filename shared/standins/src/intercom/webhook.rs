@@ -3,15 +3,9 @@
 //! <https://developers.intercom.com/docs/webhooks/webhook-notifications>
 
 use hmac::{Hmac, KeyInit, Mac};
-use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::{Request, header};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use sha1::Sha1;
-use std::fmt;
 use std::time::Duration;
 
 /// Later answers are failed deliveries.
@@ -70,59 +64,4 @@ pub fn sign(secret: &str, body: &[u8]) -> String {
     let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(secret.as_bytes()) else { unreachable!("HMAC takes keys of any length") };
     mac.update(body);
     format!("sha1={}", hex::encode(mac.finalize().into_bytes()))
-}
-
-/// Why a webhook got no status.
-#[derive(Debug)]
-pub enum SendError {
-    /// No answer within [`DEADLINE`].
-    TooLate,
-    /// The address is no URL.
-    Address(hyper::http::Error),
-    /// The connection failed or ended without an answer.
-    Connection(hyper_util::client::legacy::Error),
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLate => write!(f, "the webhook's receiver did not answer within {DEADLINE:?}"),
-            Self::Address(_) => f.write_str("the webhook's address is no URL; it should look like http://127.0.0.1:8080/intercom"),
-            Self::Connection(_) => f.write_str("the connection to the webhook's receiver failed"),
-        }
-    }
-}
-
-impl std::error::Error for SendError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::TooLate => None,
-            Self::Address(error) => Some(error),
-            Self::Connection(error) => Some(error),
-        }
-    }
-}
-
-/// Sends webhooks over plain HTTP and keeps the connections.
-#[derive(Debug)]
-pub(crate) struct Sender(Client<HttpConnector, Full<Bytes>>);
-
-impl Sender {
-    pub(crate) fn new() -> Self {
-        Self(Client::builder(TokioExecutor::new()).build_http())
-    }
-
-    pub(crate) async fn send(&self, url: &str, webhook: &Webhook) -> Result<u16, SendError> {
-        let request = Request::post(url)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::USER_AGENT, USER_AGENT)
-            .header("X-Hub-Signature", &webhook.signature)
-            .body(Full::new(webhook.body.clone()))
-            .map_err(SendError::Address)?;
-        match tokio::time::timeout(DEADLINE, self.0.request(request)).await {
-            Err(_) => Err(SendError::TooLate),
-            Ok(Err(error)) => Err(SendError::Connection(error)),
-            Ok(Ok(response)) => Ok(response.status().as_u16()),
-        }
-    }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub(crate) mod desk;
+pub(crate) mod segment;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;

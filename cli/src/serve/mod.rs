@@ -230,7 +230,9 @@ impl Node {
                 let p = Arc::clone(&p);
                 async move {
                     let (store, queue, clock, jitter) = (&p.store, &p.queue, &SystemClock, &SystemJitter);
-                    CustomerioSender { store, queue, clock, jitter, customerio: &p.customerio, config: &p.config }.handle(lane, deliveries).await
+                    CustomerioSender { store, queue, clock, jitter, customerio: &p.customerio, config: &p.config }
+                        .handle(lane, deliveries)
+                        .await
                 }
             };
             tasks.spawn(worker(feed(lane), move |now| q.customerio.pause(now), work));

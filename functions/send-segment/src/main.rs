@@ -46,14 +46,8 @@ async fn main() -> Result<(), Error> {
         if settings.warm {
             tokio::join!(store.warm(), queue.warm());
         }
-        let sender = SegmentSender {
-            store: &store,
-            queue: &queue,
-            clock: &SystemClock,
-            jitter: &SystemJitter,
-            segment: &segment,
-            config: &config,
-        };
+        let sender =
+            SegmentSender { store: &store, queue: &queue, clock: &SystemClock, jitter: &SystemJitter, segment: &segment, config: &config };
         let from = lambda::fed_by(&settings.queues, &[QueueName::Segment])?;
         sqs::run_sqs(&from, &aws.sqs(), &SystemClock, async |_, deliveries| sender.handle(deliveries).await).await
     })

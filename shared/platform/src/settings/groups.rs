@@ -327,8 +327,7 @@ pub(super) fn segment_api(reader: &mut Reader<'_>) -> Option<SegmentApi> {
 
 fn segment_with(reader: &mut Reader<'_>, write_key: Option<SecretString>) -> Option<SegmentApi> {
     let url = url(reader, variable::SEGMENT_URL);
-    let known = [("us", SegmentRegion::Us), ("eu", SegmentRegion::Eu)];
-    let region = region(reader, variable::SEGMENT_REGION, &known, matches!(url, Some(None)));
+    let region = segment_region(reader, matches!(url, Some(None)));
     let requests_per_sec = rate(reader, variable::SEGMENT_RATE, 500.0);
     let copies = copies(reader);
     Some(SegmentApi { write_key: write_key?, region: region?, url: url?, requests_per_sec: requests_per_sec? / copies? })
@@ -383,6 +382,13 @@ pub(super) fn intercom_region(reader: &mut Reader<'_>, wanted: bool) -> Option<O
 pub(super) fn customerio_region(reader: &mut Reader<'_>, wanted: bool) -> Option<Option<CustomerioRegion>> {
     let known = [("us", CustomerioRegion::Us), ("eu", CustomerioRegion::Eu)];
     region(reader, variable::CUSTOMERIO_REGION, &known, wanted)
+}
+
+/// As [`region`].
+#[expect(clippy::option_option, reason = "unset and unreadable are different things")]
+pub(super) fn segment_region(reader: &mut Reader<'_>, wanted: bool) -> Option<Option<SegmentRegion>> {
+    let known = [("us", SegmentRegion::Us), ("eu", SegmentRegion::Eu)];
+    region(reader, variable::SEGMENT_REGION, &known, wanted)
 }
 
 /// A region is never guessed: the wrong one would send people's data to another continent.

@@ -2,7 +2,7 @@
 
 use super::groups::{
     self, AwsSettings, CustomerioApi, CustomerioRegion, CustomerioWebhook, IntercomApi, IntercomRegion, IntercomWebhook, QueueUrls,
-    SegmentApi, SegmentWebhook, TableNames,
+    SegmentApi, SegmentRegion, SegmentWebhook, TableNames,
 };
 use super::{Environment, Problems, Reader, variable};
 use std::path::PathBuf;
@@ -331,6 +331,7 @@ pub struct Plan {
     /// Unset: nobody said; only addresses to show depend on it.
     pub intercom: Option<IntercomRegion>,
     pub customerio: Option<CustomerioRegion>,
+    pub segment: Option<SegmentRegion>,
 }
 
 impl Environment {
@@ -341,8 +342,16 @@ impl Environment {
             let workspace = groups::workspace(reader);
             let intercom = groups::intercom_region(reader, false);
             let customerio = groups::customerio_region(reader, false);
+            let segment = groups::segment_region(reader, false);
             let app_id = reader.optional(variable::INTERCOM_APP_ID);
-            Some(Plan { workspace: workspace?, config: config(reader), app_id, intercom: intercom?, customerio: customerio? })
+            Some(Plan {
+                workspace: workspace?,
+                config: config(reader),
+                app_id,
+                intercom: intercom?,
+                customerio: customerio?,
+                segment: segment?,
+            })
         })
     }
 }

@@ -10,7 +10,13 @@
 pub mod breaker;
 #[cfg(any(feature = "customerio-in", feature = "customerio-out"))]
 pub mod customerio;
-#[cfg(any(feature = "customerio-in", feature = "intercom-in", feature = "intercom-out", feature = "segment-in"))]
+#[cfg(any(
+    feature = "customerio-in",
+    feature = "customerio-out",
+    feature = "intercom-in",
+    feature = "intercom-out",
+    feature = "segment-in"
+))]
 #[cfg_attr(not(any(feature = "intercom-in", feature = "intercom-out", feature = "customerio-in")), allow(dead_code))]
 mod cut;
 #[cfg(feature = "http")]
@@ -24,7 +30,13 @@ pub mod intercom;
 #[cfg(any(feature = "customerio-in", feature = "intercom-in", feature = "segment-in"))]
 pub mod keyring;
 // Each direction reads with a part of it.
-#[cfg(any(feature = "customerio-in", feature = "intercom-in", feature = "intercom-out", feature = "segment-in"))]
+#[cfg(any(
+    feature = "customerio-in",
+    feature = "customerio-out",
+    feature = "intercom-in",
+    feature = "intercom-out",
+    feature = "segment-in"
+))]
 #[cfg_attr(not(all(feature = "intercom-in", feature = "intercom-out", feature = "segment-in")), allow(dead_code))]
 mod lenient;
 #[cfg(feature = "http")]

@@ -7,11 +7,11 @@ use serde_json::json;
 use stand_in::{FixedClock, NOW, Reply, StandIn, hang, http, impatient_http, nobody, reply};
 use trefoil_connectors::customerio::{CustomerioClient, CustomerioSettings, Region};
 use trefoil_connectors::http::Http;
-use trefoil_domain::action::{CustomerioAction, CustomerioVerb};
-use trefoil_domain::event::{Attributes, IdKind, Parent, ParentKind};
+use trefoil_domain::action::{CustomerioAction, CustomerioEvent, CustomerioVerb};
+use trefoil_domain::event::{Attributes, IdKind, Parent, ParentKind, Source};
 use trefoil_domain::id::ActionId;
 use trefoil_domain::outcome::Outcome;
-use trefoil_domain::ports::{Address, Customerio, CustomerioWrite, ProfileLookUp, ProfileRef};
+use trefoil_domain::ports::{Address, Customerio, CustomerioWrite, ProfileLookUp, ProfileRef, SeenProfile};
 use trefoil_domain::time::{Span, Timestamp};
 
 fn settings(url: &str) -> CustomerioSettings {
@@ -35,7 +35,8 @@ async fn with(replies: impl IntoIterator<Item = Reply>) -> (CustomerioClient<Fix
 
 fn facet(cio_id: &str) -> CustomerioWrite {
     let attributes: Attributes = serde_json::from_value(json!({"has_open_ticket": true})).expect("attributes");
-    CustomerioWrite::Attributes { profile: ProfileRef::Own(cio_id.to_owned()), timestamp: 1_795_219_200, attributes }
+    let profile = ProfileRef::Own(cio_id.to_owned());
+    CustomerioWrite::Attributes { profile, timestamp: 1_795_219_200, create: false, attributes, own: Attributes::new() }
 }
 
 fn event(user: &str, padding: usize) -> CustomerioWrite {
@@ -44,9 +45,10 @@ fn event(user: &str, padding: usize) -> CustomerioWrite {
         id: ActionId::from_stored(format!("action-of-{user}")),
         route: "ticket opened".to_owned(),
         occurred_at: Timestamp::from_secs(1_795_219_100),
-        what: CustomerioVerb::TrackEvent { name: "support_ticket_opened".to_owned(), properties },
+        origin: Source::Intercom,
+        what: CustomerioVerb::TrackEvent(CustomerioEvent { name: "support_ticket_opened".to_owned(), properties }),
     };
-    CustomerioWrite::Track { profile: ProfileRef::By(IdKind::UserId, user.to_owned()), action }
+    CustomerioWrite::Act { profile: Some(ProfileRef::By(IdKind::UserId, user.to_owned())), action }
 }
 
 fn code(outcome: &Outcome) -> &str {
@@ -212,25 +214,31 @@ async fn one_copy_of_many_still_finds_somebody_by_id_and_then_by_address() {
     (settings.app_per_second, settings.copies) = (10.0, 32);
     let client = CustomerioClient::new(&settings, &http(), FixedClock).expect("settings");
     let people = [address(&[(IdKind::UserId, "42"), (IdKind::Email, "a@example.com")])];
-    assert_eq!(client.find_profiles(&people).await, [found("1")]);
+    assert_eq!(client.find_profiles(&people).await, [seen("1", None, Some("a@example.com"))]);
 }
 
 fn address(ids: &[(IdKind, &str)]) -> Address {
     Address { ids: ids.iter().map(|(kind, id)| (*kind, (*id).to_owned())).collect() }
 }
 
+/// By its own id alone.
 fn found(cio_id: &str) -> ProfileLookUp {
-    ProfileLookUp::Found(cio_id.to_owned())
+    seen(cio_id, None, None)
+}
+
+fn seen(cio_id: &str, user_id: Option<&str>, email: Option<&str>) -> ProfileLookUp {
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    ProfileLookUp::Found(SeenProfile { own: cio_id.to_owned(), user_id: text(user_id), email: text(email) })
 }
 
 #[tokio::test]
 async fn user_ids_are_asked_for_together_and_addresses_for_whoever_is_left() {
     let by_id = json!({"customers": [
-        {"customer": {"id": "42", "identifiers": {"id": "42", "email": "a@example.com", "cio_id": "d9c106000001"}, "attributes": {}}},
+        {"customer": {"id": "42", "identifiers": {"id": "42", "email": "A@example.com", "cio_id": "d9c106000001"}, "attributes": {}}},
         {"id": "43", "attributes": {"id": "43", "cio_id": "d9c106000002"}},
         {"customer": {"id": "44", "attributes": {"id": "44"}}},
     ]});
-    let by_email = json!({"results": [{"email": "b+c@example.com", "id": null, "cio_id": "d9c106000003"}]});
+    let by_email = json!({"results": [{"email": "B+c@Example.com", "id": null, "cio_id": "d9c106000003"}]});
     let several = json!({"results": [{"cio_id": "1"}, {"cio_id": "2"}]});
     let none = json!({"results": []});
     let (client, stand_in) = with([reply(200, by_id), reply(200, by_email), reply(200, none), reply(200, several)]).await;
@@ -247,13 +255,13 @@ async fn user_ids_are_asked_for_together_and_addresses_for_whoever_is_left() {
     assert_eq!(
         client.find_profiles(&people).await,
         [
-            found("d9c106000001"),
-            found("d9c106000002"),
+            seen("d9c106000001", Some("42"), Some("a@example.com")),
+            seen("d9c106000002", Some("43"), None),
             ProfileLookUp::FoundBy(IdKind::UserId, "44".to_owned()),
-            found("d9c106000003"),
+            seen("d9c106000003", None, Some("b+c@example.com")),
             ProfileLookUp::Absent,
             ProfileLookUp::Ambiguous,
-            found("d9c106000001"),
+            seen("d9c106000001", Some("42"), Some("a@example.com")),
             ProfileLookUp::Absent,
         ]
     );
@@ -279,7 +287,8 @@ async fn a_cio_id_is_looked_up_and_the_next_id_is_tried_once_it_is_gone() {
         address(&[(IdKind::CioId, "0300000a")]),
         address(&[(IdKind::CioId, "03000003")]),
     ];
-    assert_eq!(client.find_profiles(&people).await, [found("03000001"), found("03000009"), found("0300000a"), ProfileLookUp::Absent]);
+    let expected = [seen("03000001", Some("42"), None), seen("03000009", Some("43"), None), found("0300000a"), ProfileLookUp::Absent];
+    assert_eq!(client.find_profiles(&people).await, expected);
     let asked = stand_in.asked();
     assert_eq!((asked[0].method.as_str(), asked[0].target.as_str()), ("POST", "/v1/customers/attributes?id_type=cio_id"));
     assert_eq!(asked[0].json(), json!({"ids": ["03000001", "03000002", "03000003", "0300000a"]}));
@@ -305,9 +314,9 @@ async fn a_user_id_that_looks_like_a_cio_id_is_no_cio_id() {
 
 #[tokio::test]
 async fn ids_are_tried_in_the_order_given() {
-    let (client, stand_in) = with([reply(200, json!({"results": [{"cio_id": "1"}]}))]).await;
+    let (client, stand_in) = with([reply(200, json!({"results": [{"cio_id": "1", "id": "43"}]}))]).await;
     let people = [address(&[(IdKind::Email, "a@example.com"), (IdKind::UserId, "42")])];
-    assert_eq!(client.find_profiles(&people).await, [found("1")]);
+    assert_eq!(client.find_profiles(&people).await, [seen("1", Some("43"), Some("a@example.com"))]);
     assert_eq!(stand_in.asked().len(), 1);
 }
 
@@ -329,7 +338,7 @@ async fn an_answer_that_is_too_large_is_asked_for_in_halves() {
     let (_stand_in, url) = StandIn::start([reply(200, large), reply(200, customer("2")), reply(200, customer("1"))]).await;
     let client = client(&url, &impatient_http());
     let people = [address(&[(IdKind::UserId, "1")]), address(&[(IdKind::UserId, "2")])];
-    assert_eq!(client.find_profiles(&people).await, [found("c1"), found("c2")]);
+    assert_eq!(client.find_profiles(&people).await, [seen("c1", Some("1"), None), seen("c2", Some("2"), None)]);
 }
 
 #[tokio::test]

@@ -5,10 +5,13 @@
 //! <https://docs.customer.io/journeys/webhooks-action>
 
 use super::named::{Delivery, No, identifiers};
+use super::ulid::is_ours;
 use super::wire::{Action, Campaign, Head, Segment};
 use crate::cut::{LONGEST_NAME_BYTES, cut, shortened};
 use crate::lenient::{Flat, Object, Text};
-use trefoil_domain::event::{Attributes, Behaviour, Conversion, Event, IdKind, Identifier, Kind, List, ListKind, Profile, Risk, Value};
+use trefoil_domain::event::{
+    Attributes, Behaviour, Conversion, Event, IdKind, Identifier, Kind, List, ListKind, OURS, Origin, Profile, Risk, Value,
+};
 
 pub(super) const SCHEMA: &str = "cio-sync/1";
 /// Of every version.
@@ -59,7 +62,8 @@ pub(super) fn action(delivery: &Delivery<'_>, head: &Head<'_>, body: &[u8]) -> R
     let ids = person(&action)?;
     let kind = kind(says, &action, &ids)?;
     let at = [action.occurred_at.0, delivery.sent_at].into_iter().find_map(|at| delivery.credible(at)).unwrap_or(delivery.now);
-    Ok(vec![delivery.event(["action", ""], at, &ids, kind)])
+    let origin = is_echo(&action).then(|| Origin(OURS.to_owned()));
+    Ok(vec![Event { origin, ..delivery.event(["action", ""], at, &ids, kind) }])
 }
 
 /// What to do about a body that is no JSON, if it was meant to be one of ours. A template as it is, is none: its numbers
@@ -74,6 +78,12 @@ pub(super) fn unreadable(body: &[u8]) -> Option<No> {
     Some(if is_test { No::Ignored("test_delivery") } else { No::Refused("not_json") })
 }
 
+/// An event of ours started the campaign.
+fn is_echo(action: &Action<'_>) -> bool {
+    let of_conversion = action.conversion.0.as_ref().map(|conversion| &conversion.source_event_id);
+    of_conversion.into_iter().chain([&action.source_event_id]).filter_map(Text::get).any(|id| is_ours(id.trim()))
+}
+
 fn kind(says: Says, action: &Action<'_>, ids: &[Identifier]) -> Result<Kind, No> {
     Ok(match says {
         Says::Created => Kind::PersonCreated(profile(action, ids)),
@@ -83,7 +93,8 @@ fn kind(says: Says, action: &Action<'_>, ids: &[Identifier]) -> Result<Kind, No>
         Says::Converted => Kind::Converted(conversion(action)),
         Says::AtRisk => Kind::ChurnRisk(Risk { reason: optional(&action.reason), attributes: attributes(action) }),
         Says::Custom => {
-            Kind::Custom(Behaviour { name: cut(required(&action.name, "no_name")?.to_owned()), attributes: attributes(action) })
+            let name = cut(required(&action.name, "no_name")?.to_owned());
+            Kind::Custom(Behaviour { name, device: None, attributes: attributes(action) })
         }
     })
 }

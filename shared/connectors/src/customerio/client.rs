@@ -1,8 +1,8 @@
 //! The client: batches what may go together, and reads the answers item by item. Never waits: what cannot go now comes back
 //! with the time after which it may.
 
-use super::entity::render;
 use super::outcome::Verdict;
+use super::writes::{Memberships, Rendered, render};
 use crate::door::{Door, Health, NoAnswer};
 use crate::http::{self, Answer, Call, Http};
 use crate::limit::{Limiter, Share};
@@ -17,7 +17,7 @@ use trefoil_domain::outcome::Outcome;
 use trefoil_domain::ports::{Address, Clock, Customerio, CustomerioWrite, ProfileLookUp};
 use trefoil_domain::time::{Span, Timestamp};
 
-/// The vendor says 500 KB for a batch; see [`super::entity`] on what happens above.
+/// The vendor says 500 KB for a batch; see [`super::writes`] on what happens above.
 const MOST_BATCH_BYTES: usize = 500_000;
 /// `{"batch":[` and `]}`.
 const BATCH_FRAME_BYTES: usize = 12;
@@ -62,11 +62,24 @@ pub struct CustomerioSettings {
     pub app_per_second: f64,
     /// Processes that share these limits.
     pub copies: u32,
+    /// Texts that are ISO 8601 dates go as unix seconds: Customer.io knows no other dates.
+    pub dates_as_seconds: bool,
 }
 
 impl CustomerioSettings {
     pub fn new(region: Region, site_id: String, api_key: SecretString, app_key: Option<SecretString>) -> Self {
-        Self { region, track_url: None, app_url: None, site_id, api_key, app_key, track_per_second: 100.0, app_per_second: 10.0, copies: 1 }
+        Self {
+            region,
+            track_url: None,
+            app_url: None,
+            site_id,
+            api_key,
+            app_key,
+            track_per_second: 100.0,
+            app_per_second: 10.0,
+            copies: 1,
+            dates_as_seconds: true,
+        }
     }
 }
 
@@ -86,9 +99,10 @@ impl fmt::Display for SettingsError {
 impl std::error::Error for SettingsError {}
 
 pub struct CustomerioClient<C> {
-    track: Api,
+    pub(super) track: Api,
     pub(super) app: Option<Api>,
     pub(super) clock: C,
+    dates_as_seconds: bool,
 }
 
 impl<C> fmt::Debug for CustomerioClient<C> {
@@ -122,7 +136,7 @@ impl Api {
     /// # Errors
     /// What became of it instead.
     pub(super) async fn ask(&self, call: &Call, now: Timestamp) -> Result<Answer, No> {
-        self.ask_and_judge(call, now, Verdict::health).await
+        self.ask_and_judge(call, now, |verdict, _| verdict.health()).await
     }
 
     /// As [`Api::ask`], of which a refusal concerns no other call.
@@ -130,14 +144,18 @@ impl Api {
     /// # Errors
     /// As [`Api::ask`].
     pub(super) async fn ask_beside(&self, call: &Call, now: Timestamp) -> Result<Answer, No> {
-        self.ask_and_judge(call, now, |verdict| if verdict == Verdict::KeyRefused { Health::Works } else { verdict.health() }).await
+        self.ask_and_judge(call, now, |verdict, _| if verdict == Verdict::KeyRefused { Health::Works } else { verdict.health() }).await
     }
 
-    async fn ask_and_judge(&self, call: &Call, now: Timestamp, health: impl Fn(Verdict) -> Health) -> Result<Answer, No> {
+    /// As [`Api::ask`]; `health` says how a verdict, of a status, bears on the destination.
+    ///
+    /// # Errors
+    /// As [`Api::ask`].
+    pub(super) async fn ask_and_judge(&self, call: &Call, now: Timestamp, health: impl Fn(Verdict, u16) -> Health) -> Result<Answer, No> {
         let answer = self.door.send(call, now).await.map_err(No::Answer)?;
         let verdict = Verdict::of(answer.status);
         let wait = answer.retry_after(now);
-        self.door.judged(health(verdict), now);
+        self.door.judged(health(verdict, answer.status), now);
         if let (Verdict::TooMany | Verdict::Busy, Some(wait)) = (verdict, wait) {
             self.door.hold(wait, now);
         }
@@ -187,7 +205,7 @@ impl<C: Clock> CustomerioClient<C> {
                 door: door(settings.app_per_second),
             }),
         };
-        Ok(Self { track, app, clock })
+        Ok(Self { track, app, clock, dates_as_seconds: settings.dates_as_seconds })
     }
 
     /// Sends items that fit into one request.
@@ -321,9 +339,11 @@ impl<C: Clock> Customerio for CustomerioClient<C> {
     async fn write(&self, writes: &[CustomerioWrite]) -> Vec<Outcome> {
         let mut outcomes: Vec<Option<Outcome>> = vec![None; writes.len()];
         let mut items = Vec::with_capacity(writes.len());
+        let mut memberships = Vec::new();
         for (index, write) in writes.iter().enumerate() {
-            match render(write) {
-                Ok(json) => items.push(Item { index, json: json.into() }),
+            match render(write, self.dates_as_seconds) {
+                Ok(Rendered::Item(json)) => items.push(Item { index, json: json.into() }),
+                Ok(Rendered::Member(membership)) => memberships.push((index, membership)),
                 Err(outcome) => outcomes[index] = Some(outcome),
             }
         }
@@ -349,6 +369,19 @@ impl<C: Clock> Customerio for CustomerioClient<C> {
                     stopped = Some(outcome);
                 }
                 Sent::Split => alone.extend(chunk.into_iter().map(|item| vec![item])),
+            }
+        }
+        // After the items: who is new must be there before they can be in a segment.
+        for group in Memberships::grouped(memberships) {
+            let outcome = match &stopped {
+                Some(outcome) => outcome.clone(),
+                None => self.change_members(&group).await,
+            };
+            for index in &group.indices {
+                outcomes[*index] = Some(outcome.clone());
+            }
+            if matches!(outcome, Outcome::RetryAfter { .. }) {
+                stopped = Some(outcome);
             }
         }
         // Every index has been filled; were one forgotten, sending it again would be harmless and losing it would not.

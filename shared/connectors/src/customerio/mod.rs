@@ -1,7 +1,7 @@
 //! Customer.io, both directions.
 //!
 //! In: [`CustomerioWebhooks`] turns signed reporting webhooks and webhook actions into canonical events. Out:
-//! [`CustomerioClient`] looks for profiles, and for names of campaigns, through the App API, and writes attributes and events through Track v2.
+//! [`CustomerioClient`] looks for profiles, and for names of campaigns, through the App API, and writes through the Track API.
 //!
 //! <https://docs.customer.io/integrations/api/webhooks>, <https://docs.customer.io/integrations/api/track> and
 //! <https://docs.customer.io/integrations/api/app>
@@ -24,14 +24,16 @@ pub use webhooks::CustomerioWebhooks;
 #[cfg(feature = "customerio-out")]
 mod client;
 #[cfg(feature = "customerio-out")]
-mod entity;
+mod dates;
 #[cfg(feature = "customerio-out")]
 mod names;
 #[cfg(feature = "customerio-out")]
 pub mod outcome;
 #[cfg(feature = "customerio-out")]
 mod profiles;
-#[cfg(feature = "customerio-out")]
+#[cfg(any(feature = "customerio-in", feature = "customerio-out"))]
 mod ulid;
+#[cfg(feature = "customerio-out")]
+mod writes;
 #[cfg(feature = "customerio-out")]
 pub use client::{CustomerioClient, CustomerioSettings, Region};

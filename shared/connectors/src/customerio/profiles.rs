@@ -10,7 +10,7 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use trefoil_domain::event::IdKind;
 use trefoil_domain::outcome::Outcome;
-use trefoil_domain::ports::{Address, Clock, ProfileLookUp};
+use trefoil_domain::ports::{Address, Clock, ProfileLookUp, SeenProfile};
 use trefoil_domain::time::Span;
 
 /// The vendor's limit for one call.
@@ -20,8 +20,7 @@ const MOST_IDS: usize = 100;
 #[derive(Clone, Debug)]
 enum Hit {
     Absent,
-    /// The `cio_id`, where the answer has one.
-    One(Option<String>),
+    One(Identifiers),
     Several,
     Failed(Outcome),
 }
@@ -51,9 +50,11 @@ impl<C: Clock> CustomerioClient<C> {
                 };
                 found[index] = match hit {
                     Some(Hit::Absent) | None => None,
-                    Some(Hit::One(Some(cio_id))) => Some(ProfileLookUp::Found(cio_id.clone())),
-                    // It exists; it just cannot be named any better.
-                    Some(Hit::One(None)) => Some(ProfileLookUp::FoundBy(*kind, id.clone())),
+                    Some(Hit::One(profile)) => Some(match profile.clone().seen() {
+                        Some(seen) => ProfileLookUp::Found(seen),
+                        // It exists; it just cannot be named any better.
+                        None => ProfileLookUp::FoundBy(*kind, id.clone()),
+                    }),
                     Some(Hit::Several) => Some(ProfileLookUp::Ambiguous),
                     Some(Hit::Failed(outcome)) => Some(ProfileLookUp::Failed(outcome.clone())),
                 };
@@ -71,7 +72,7 @@ impl<C: Clock> CustomerioClient<C> {
             match self.ask_for_ids(app, id_type, &chunk).await {
                 Ok(customers) => {
                     // Unknown ids are left out, so that an answer of as many has them all, even if it does not name them.
-                    let all = customers.len() == chunk.len() && customers.iter().all(|c| c.cio_id().is_none());
+                    let all = customers.len() == chunk.len() && customers.iter().all(|customer| customer.ids().cio_id.is_none());
                     hits.extend(chunk.into_iter().map(|id| (id.to_owned(), id_type.hit(&customers, all, id))));
                 }
                 // A hundred profiles may have more attributes than we read at once.
@@ -105,7 +106,8 @@ impl<C: Clock> CustomerioClient<C> {
             let hit = match self.ask_for_email(app, email).await {
                 Ok(results) => match results.as_slice() {
                     [] => Hit::Absent,
-                    [one] => Hit::One(one.cio_id.clone()),
+                    // It goes by the address that was asked for, said or not.
+                    [one] => Hit::One(Identifiers { email: Some(email.to_owned()), ..one.clone() }),
                     _ => Hit::Several,
                 },
                 Err(no) => Hit::Failed(no.outcome()),
@@ -132,14 +134,14 @@ fn usable(address: &Address) -> Vec<&(IdKind, String)> {
 /// Without a key for the App API. A `cio_id` was given out by Customer.io itself, so the profile was there.
 fn unasked(ids: &[&(IdKind, String)]) -> ProfileLookUp {
     match (ids.iter().find(|(kind, _)| *kind == IdKind::CioId), ids.first()) {
-        (Some((_, cio_id)), _) => ProfileLookUp::Found(cio_id.clone()),
+        (Some((_, cio_id)), _) => ProfileLookUp::Found(SeenProfile { own: cio_id.clone(), user_id: None, email: None }),
         (None, Some((kind, id))) => ProfileLookUp::Unverified(*kind, id.clone()),
         (None, None) => ProfileLookUp::Absent,
     }
 }
 
 /// What a list of ids is a list of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum IdType {
     Id,
     CioId,
@@ -154,10 +156,15 @@ impl IdType {
     }
 
     fn hit(self, customers: &[Customer], all: bool, id: &str) -> Hit {
-        match self {
-            Self::Id => customers.iter().find(|c| c.is(id)).map_or(Hit::Absent, |c| Hit::One(c.cio_id())),
-            Self::CioId if all || customers.iter().any(|c| c.cio_id().as_deref() == Some(id)) => Hit::One(Some(id.to_owned())),
-            Self::CioId => Hit::Absent,
+        let asked_for = |kind| Some(id.to_owned()).filter(|_| self == kind);
+        let found = match self {
+            Self::Id => customers.iter().find(|customer| customer.is(id)),
+            Self::CioId => customers.iter().find(|customer| customer.ids().cio_id.as_deref() == Some(id)),
+        };
+        match found.map(Customer::ids) {
+            Some(ids) => Hit::One(Identifiers { id: asked_for(Self::Id).or(ids.id), ..ids }),
+            None if all && self == Self::CioId => Hit::One(Identifiers { cio_id: asked_for(Self::CioId), ..Identifiers::default() }),
+            None => Hit::Absent,
         }
     }
 }
@@ -194,9 +201,11 @@ struct Customer {
     attributes: Option<Identifiers>,
 }
 
-#[derive(Deserialize)]
+/// Those that there are not may also be empty.
+#[derive(Clone, Debug, Default, Deserialize)]
 struct Identifiers {
     id: Option<String>,
+    email: Option<String>,
     cio_id: Option<String>,
 }
 
@@ -214,7 +223,24 @@ impl Customer {
         self.id.as_deref() == Some(id) || self.places().any(|place| place.id.as_deref() == Some(id))
     }
 
-    fn cio_id(&self) -> Option<String> {
-        self.places().find_map(|place| place.cio_id.clone())
+    /// From wherever the answer has them.
+    fn ids(&self) -> Identifiers {
+        let first = |of: fn(&Identifiers) -> &Option<String>| self.places().find_map(|place| filled(of(place).as_ref()));
+        Identifiers {
+            id: first(|place| &place.id).or_else(|| filled(self.id.as_ref())),
+            email: first(|place| &place.email),
+            cio_id: first(|place| &place.cio_id),
+        }
     }
+}
+
+impl Identifiers {
+    fn seen(self) -> Option<SeenProfile> {
+        let email = filled(self.email.as_ref()).map(|email| email.to_lowercase());
+        Some(SeenProfile { own: filled(self.cio_id.as_ref())?, user_id: filled(self.id.as_ref()), email })
+    }
+}
+
+fn filled(text: Option<&String>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).cloned()
 }

@@ -129,6 +129,9 @@ pub(super) struct Action<'a> {
     pub(super) campaign: Object<Campaign<'a>>,
     #[serde(borrow)]
     pub(super) conversion: Object<Conversion<'a>>,
+    /// The event that started the campaign.
+    #[serde(borrow)]
+    pub(super) source_event_id: Text<'a>,
     /// Of a custom event.
     #[serde(borrow)]
     pub(super) name: Text<'a>,

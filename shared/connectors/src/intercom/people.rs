@@ -197,7 +197,7 @@ pub(super) fn behaviour(notification: &Notification<'_>, item: &RawValue) -> Res
         ids,
         person: None,
         origin: None,
-        kind: Kind::Tracked(Behaviour { name, attributes }),
+        kind: Kind::Tracked(Behaviour { name, device: None, attributes }),
     }))
 }
 

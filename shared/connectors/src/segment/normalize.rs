@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use trefoil_domain::config::{Trigger, What};
 use trefoil_domain::event::{
-    Attributes, Behaviour, Company, ConsentChange, Event, IdKind, Identifier, Kind, Merged, Profile, Source, Value, Workspace, event_id,
+    Attributes, Behaviour, Company, ConsentChange, Device, Event, IdKind, Identifier, Kind, Merged, Profile, Source, Value, Workspace,
+    event_id,
 };
 use trefoil_domain::ports::{Several, UnusablePart};
 use trefoil_domain::time::Timestamp;
@@ -139,7 +140,7 @@ impl Message<'_> {
             kinds.push(computed);
         } else if self.reader.takes(What::EventTracked, Some(name)) {
             let attributes = attributes(self.call.properties, UNREADABLE_PROPERTIES)?;
-            kinds.push(Kind::Tracked(Behaviour { name: name.to_owned(), attributes }));
+            kinds.push(Kind::Tracked(Behaviour { name: name.to_owned(), device: self.device(), attributes }));
         }
         if kinds.is_empty() {
             return Err(NOT_WANTED);
@@ -171,7 +172,7 @@ impl Message<'_> {
         if let Some(category) = self.call.category.get() {
             attributes.entry("category".to_owned()).or_insert_with(|| Value::String(category.to_owned()));
         }
-        self.all(self.ids(None), vec![kind(Behaviour { name: name.to_owned(), attributes })])
+        self.all(self.ids(None), vec![kind(Behaviour { name: name.to_owned(), device: self.device(), attributes })])
     }
 
     /// The traits are the company's, its address and telephone number included.
@@ -214,6 +215,13 @@ impl Message<'_> {
             return Ok(None);
         }
         computed.kind().map(Some).ok_or(Left::Unusable("unreadable_value"))
+    }
+
+    fn device(&self) -> Option<Device> {
+        let device = self.context.device.0.as_ref()?;
+        let platform = device.kind.get().map(str::to_ascii_lowercase).filter(|kind| matches!(kind.as_str(), "ios" | "android"));
+        let token = real(device.token.get()).filter(|token| !token.is_empty())?;
+        Some(Device { token: token.to_owned(), platform })
     }
 
     fn ids(&self, traits: Option<&Who<'_>>) -> Vec<Identifier> {

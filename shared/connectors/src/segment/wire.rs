@@ -124,6 +124,8 @@ pub(super) struct Context<'a> {
     pub(super) personas: Object<Personas<'a>>,
     #[serde(borrow, rename = "externalIds")]
     pub(super) external_ids: List<ExternalId<'a>>,
+    #[serde(borrow)]
+    pub(super) device: Object<Device<'a>>,
     /// [`super::ORIGIN_KEY`]
     pub(super) trefoil: Object<IgnoredAny>,
 }
@@ -137,6 +139,16 @@ pub(super) struct Who<'a> {
     #[serde(borrow)]
     pub(super) phone: Text<'a>,
     pub(super) unsubscribed: Scalar,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct Device<'a> {
+    /// Only where pushes can be sent to it.
+    #[serde(borrow)]
+    pub(super) token: Text<'a>,
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Text<'a>,
 }
 
 #[derive(Default, serde::Deserialize)]

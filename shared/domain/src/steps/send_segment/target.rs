@@ -38,6 +38,8 @@ pub(super) struct Target<'k> {
     state: State,
     /// The right to give the person values was taken.
     claimed: bool,
+    /// What they had been given then, of what they are to be given.
+    before: BTreeMap<String, Option<Given>>,
     /// A value was said again, later than before.
     said_again: bool,
 }
@@ -81,6 +83,7 @@ impl<'k> Target<'k> {
             comes_from: BTreeMap::new(),
             state: State::default(),
             claimed: false,
+            before: BTreeMap::new(),
             said_again: false,
         };
         if mark.generation != person.generation() {
@@ -297,10 +300,9 @@ impl<'k> Target<'k> {
         self.claimed = true;
         self.mark.busy_until = Some(now.plus(BUSY_FOR));
         self.mark.dirty = true;
-        for (key, _) in self.planned.iter().flat_map(|planned| &planned.gives) {
-            if let Some(given) = self.mark.given.get_mut(key) {
-                given.hash.clear();
-            }
+        for (key, given) in self.planned.iter().flat_map(|planned| &planned.gives) {
+            let was = self.mark.given.insert(key.clone(), Given { hash: String::new(), ..given.clone() });
+            self.before.entry(key.clone()).or_insert(was);
         }
         true
     }
@@ -316,19 +318,26 @@ impl<'k> Target<'k> {
             return;
         }
         self.mark.busy_until = None;
-        let mut has_state = true;
-        for (place, (Planned { gives, .. }, answer)) in self.planned.iter().zip(answers).enumerate() {
-            let taken = *answer == Outcome::Done;
-            if place == 0 && self.state.facet_hash.is_some() {
-                has_state = taken;
-            }
+        let has_state = self.state.facet_hash.is_none() || answers.first() == Some(&Outcome::Done);
+        let mut has = std::mem::take(&mut self.before);
+        for (Planned { gives, .. }, answer) in self.planned.iter().zip(answers) {
             for (key, given) in gives {
-                if taken {
-                    self.mark.given.insert(key.clone(), given.clone());
-                } else if let Some(given) = self.mark.given.get_mut(key) {
-                    given.hash.clear();
+                let has = has.entry(key.clone()).or_default();
+                match answer {
+                    Outcome::Done => *has = Some(given.clone()),
+                    // It may be there, and comes again: under the same id, so that nothing older may come in between.
+                    Outcome::RetryAfter { .. } => *has = Some(Given { hash: String::new(), ..given.clone() }),
+                    Outcome::Rejected { .. } | Outcome::Blocked { .. } | Outcome::Skipped { .. } => {
+                        has.iter_mut().for_each(|has| has.hash.clear());
+                    }
                 }
             }
+        }
+        for (key, has) in has {
+            match has {
+                Some(has) => self.mark.given.insert(key, has),
+                None => self.mark.given.remove(&key),
+            };
         }
         self.mark.dirty = !has_state;
         if let Some(hash) = self.state.facet_hash.take_if(|_| has_state) {

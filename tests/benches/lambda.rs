@@ -108,7 +108,7 @@ fn environment(aws_url: &str, intercom: &Intercom, customerio: &CustomerIo, segm
         ("TREFOIL_CUSTOMERIO_URL", customerio.track_url()),
         ("TREFOIL_CUSTOMERIO_APP_URL", customerio.app_url()),
         ("TREFOIL_SEGMENT_WRITE_KEY", segment.options().write_key.clone()),
-        ("TREFOIL_SEGMENT_URL", segment.url()),
+        ("TREFOIL_SEGMENT_URL", format!("{}/v1", segment.url())),
     ];
     variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

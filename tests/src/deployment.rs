@@ -121,7 +121,7 @@ impl Deployment {
             "SegmentEventBus=default".to_owned(),
             "SegmentWriteKeyName=trefoil/segment-write-key".to_owned(),
             "SegmentRegion=us".to_owned(),
-            format!("SegmentUrl={}", segment.url()),
+            format!("SegmentUrl={}/v1", segment.url()),
             // A batch that is lost with its function comes back after 5 s. Looking at a queue counts as a delivery.
             "WorkerTimeout=20".to_owned(),
             "QueueVisibility=5".to_owned(),

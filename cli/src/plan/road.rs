@@ -14,7 +14,7 @@ use std::sync::Arc;
 use trefoil_connectors::customerio::{self, CustomerioClient, CustomerioSettings};
 use trefoil_connectors::http::{Http, HttpSettings};
 use trefoil_connectors::intercom::{self, IntercomClient, IntercomSettings};
-use trefoil_connectors::segment::{SegmentClient, SegmentRegion, SegmentSettings};
+use trefoil_connectors::segment::{self, SegmentClient, SegmentSettings};
 use trefoil_domain::config::Config;
 use trefoil_domain::event::{Event, Workspace};
 use trefoil_domain::id::EventId;
@@ -25,7 +25,7 @@ use trefoil_domain::steps::ingest::{Answer, ingest};
 use trefoil_domain::steps::send_intercom::{EventNameBudget, IntercomSender};
 use trefoil_domain::steps::{route::Router, send_customerio::CustomerioSender, send_segment::SegmentSender};
 use trefoil_domain::time::Span;
-use trefoil_platform::settings::{self, CustomerioRegion, IntercomRegion, Plan};
+use trefoil_platform::settings::{CustomerioRegion, IntercomRegion, Plan, SegmentRegion};
 use trefoil_platform::sqlite::{Db, SqliteQueue, SqliteStore};
 use trefoil_standins::journal::Recorded;
 use trefoil_standins::{customerio as standin_customerio, intercom as standin_intercom, segment as standin_segment};
@@ -70,7 +70,7 @@ pub(crate) struct Road {
     /// Real addresses, to show.
     customerio_region: customerio::Region,
     intercom_region: intercom::Region,
-    segment_region: SegmentRegion,
+    segment_region: segment::Region,
     customerio_standin: standin_customerio::CustomerIo,
     intercom_standin: standin_intercom::Intercom,
     segment_standin: standin_segment::Segment,
@@ -121,8 +121,8 @@ impl Road {
             Some(IntercomRegion::Us) | None => intercom::Region::Us,
         };
         let segment_region = match settings.segment {
-            Some(settings::SegmentRegion::Eu) => SegmentRegion::Eu,
-            Some(settings::SegmentRegion::Us) | None => SegmentRegion::Us,
+            Some(SegmentRegion::Eu) => segment::Region::Eu,
+            Some(SegmentRegion::Us) | None => segment::Region::Us,
         };
         let known = customerio_standin.options();
         let customerio = CustomerioSettings {
@@ -150,7 +150,7 @@ impl Road {
         };
         let segment = SegmentSettings {
             region: segment_region,
-            url: Some(segment_standin.url()),
+            url: Some(format!("{}/v1", segment_standin.url())),
             write_key: SecretString::from(segment_standin.options().write_key.as_str()),
             per_second: UNLIMITED,
             copies: 1,
@@ -268,7 +268,7 @@ impl Road {
             line.requests.push(show(recorded, "intercom", &work, self.intercom_region.url()));
         }
         for recorded in self.segment_standin.journal().requests() {
-            line.requests.push(show(recorded, "segment", &work, self.segment_region.url()));
+            line.requests.push(show(recorded, "segment", &work, self.segment_region.url().trim_end_matches("/v1")));
         }
         self.segment_standin.journal().clear();
         self.customerio_standin.journal().clear();

@@ -318,9 +318,9 @@ fn intercom(settings: &Serve, http: &Http) -> Result<IntercomClient, String> {
 fn segment(settings: &Serve, http: &Http) -> Result<Option<SegmentClient<SystemClock>>, String> {
     let Some(api) = &settings.segment_api else { return Ok(None) };
     let region = match api.region {
-        Some(SegmentRegion::Eu) => segment::SegmentRegion::Eu,
+        Some(SegmentRegion::Eu) => segment::Region::Eu,
         // Without a region the address is given.
-        Some(SegmentRegion::Us) | None => segment::SegmentRegion::Us,
+        Some(SegmentRegion::Us) | None => segment::Region::Us,
     };
     let (url, write_key) = (api.url.clone(), api.write_key.clone());
     let settings = SegmentSettings { region, url, write_key, per_second: api.requests_per_sec, copies: 1 };

@@ -5,14 +5,14 @@
 #![recursion_limit = "256"]
 
 use trefoil_connectors::http::{Http, HttpSettings};
-use trefoil_connectors::segment::{SegmentClient, SegmentRegion, SegmentSettings};
+use trefoil_connectors::segment::{Region, SegmentClient, SegmentSettings};
 use trefoil_domain::config;
 use trefoil_domain::ports::QueueName;
 use trefoil_domain::steps::send_segment::SegmentSender;
 use trefoil_platform::aws::{Aws, DynamoStore, SqsQueue};
 use trefoil_platform::clock::{SystemClock, SystemJitter};
 use trefoil_platform::lambda::{self, Error, sqs};
-use trefoil_platform::settings;
+use trefoil_platform::settings::SegmentRegion;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -25,9 +25,9 @@ async fn main() -> Result<(), Error> {
         let http = Http::new(HttpSettings::default())?;
         let api = settings.segment;
         let region = match api.region {
-            Some(settings::SegmentRegion::Eu) => SegmentRegion::Eu,
+            Some(SegmentRegion::Eu) => Region::Eu,
             // Without a region the address is given.
-            Some(settings::SegmentRegion::Us) | None => SegmentRegion::Us,
+            Some(SegmentRegion::Us) | None => Region::Us,
         };
         let segment = SegmentClient::new(
             &SegmentSettings {

@@ -92,7 +92,7 @@ pub mod variable {
     pub const SEGMENT_WRITE_KEY: &str = "TREFOIL_SEGMENT_WRITE_KEY";
     /// `us` or `eu`: where the Segment workspace is hosted. Required with the write key unless the URL is given.
     pub const SEGMENT_REGION: &str = "TREFOIL_SEGMENT_REGION";
-    /// Base URL of Segment's Tracking API, in place of the region's.
+    /// Base URL of Segment's Tracking API with its `/v1`, in place of the region's.
     pub const SEGMENT_URL: &str = "TREFOIL_SEGMENT_URL";
     /// Requests per second to Segment. Default 500.
     pub const SEGMENT_RATE: &str = "TREFOIL_SEGMENT_RATE";

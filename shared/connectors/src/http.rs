@@ -215,6 +215,7 @@ fn retry_after(value: &str, now: Timestamp) -> Option<Span> {
 ///
 /// # Errors
 /// The token has characters that no header can carry.
+#[cfg(any(test, feature = "customerio-out", feature = "intercom-out"))]
 pub(crate) fn bearer(token: &SecretString) -> Result<HeaderValue, InvalidCredential> {
     sensitive(format!("Bearer {}", token.expose_secret().trim()))
 }
@@ -222,8 +223,8 @@ pub(crate) fn bearer(token: &SecretString) -> Result<HeaderValue, InvalidCredent
 /// Basic authentication, marked as secret.
 ///
 /// # Errors
-/// As [`bearer`].
-#[cfg(feature = "customerio-out")]
+/// The key has characters that no header can carry.
+#[cfg(any(feature = "customerio-out", feature = "segment-out"))]
 pub(crate) fn basic(user: &str, password: &SecretString) -> Result<HeaderValue, InvalidCredential> {
     use base64::Engine as _;
     let pair = format!("{}:{}", user.trim(), password.expose_secret().trim());

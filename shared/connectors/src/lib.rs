@@ -3,7 +3,8 @@
 //! Nothing here knows of AWS, queues, stored people or routes. Webhooks come in as bytes and leave as canonical events;
 //! writes and questions come in as the domain's own types and leave as outcomes.
 //!
-//! Features take one direction each (`intercom-in`, `customerio-in`, `segment-in`, `intercom-out`, `customerio-out`), so that
+//! Features take one direction each (`intercom-in`, `customerio-in`, `segment-in`, `intercom-out`, `customerio-out`,
+//! `segment-out`), so that
 //! a function that only receives webhooks is built without an HTTP client.
 
 #[cfg(feature = "http")]
@@ -43,5 +44,5 @@ mod lenient;
 pub mod limit;
 #[cfg(any(feature = "customerio-in", feature = "segment-in"))]
 mod preferences;
-#[cfg(feature = "segment-in")]
+#[cfg(any(feature = "segment-in", feature = "segment-out"))]
 pub mod segment;

@@ -37,3 +37,5 @@ mod ulid;
 mod writes;
 #[cfg(feature = "customerio-out")]
 pub use client::{CustomerioClient, CustomerioSettings, Region};
+#[cfg(feature = "customerio-out")]
+pub use writes::as_sent;

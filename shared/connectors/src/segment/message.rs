@@ -85,6 +85,11 @@ pub(super) fn iso(at: Timestamp) -> Option<String> {
     jiff::Timestamp::from_millisecond(at.millis()).ok().map(|at| format!("{at:.3}"))
 }
 
+/// The message as it would be sent in a batch; `None`: it can never be. For whoever measures or shows what goes out.
+pub fn as_sent(message: &SegmentMessage, now: Timestamp) -> Option<String> {
+    render(message, "0", now).ok()
+}
+
 /// The message as JSON.
 ///
 /// # Errors

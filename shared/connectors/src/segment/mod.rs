@@ -36,6 +36,8 @@ mod message;
 pub mod outcome;
 #[cfg(feature = "segment-out")]
 pub use client::{Region, SegmentClient, SegmentSettings, SettingsError};
+#[cfg(feature = "segment-out")]
+pub use message::as_sent;
 
 /// The key in a message's `context` under which Trefoil marks what it sent itself: an object that says whose fact it was, as
 /// `{"origin": "intercom"}`. A message with it is our own echo, whichever workspace sent it, and goes no further.

@@ -105,6 +105,15 @@ pub(super) fn render(write: &CustomerioWrite, dates_as_seconds: bool) -> Result<
     Ok(Rendered::Item(json))
 }
 
+/// The body of the call that this write alone would be; `None`: it has none of its own, or can never be sent. For whoever
+/// measures or shows what goes out.
+pub fn as_sent(write: &CustomerioWrite, dates_as_seconds: bool) -> Option<String> {
+    match render(write, dates_as_seconds).ok()? {
+        Rendered::Item(json) => Some(json),
+        Rendered::Member(_) => None,
+    }
+}
+
 enum Act<'a> {
     Item(Box<Item<'a>>),
     Member(Membership),

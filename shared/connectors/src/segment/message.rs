@@ -123,7 +123,8 @@ pub(super) fn render(message: &SegmentMessage, namespace: &str, now: Timestamp) 
     let mut told_beside = email;
     match &message.what {
         SegmentVerb::Identify { traits } => {
-            let room = MOST_VALUES - usize::from(email.is_some());
+            // Of an identify, fewer than that.
+            let room = MOST_VALUES - 1 - usize::from(email.is_some());
             let mut traits = fitting(traits.iter().filter(|(name, _)| *name != EMAIL), room, &mut left_out);
             traits.extend(told_beside.take().map(|email| (EMAIL.to_owned(), email.into())));
             wire.traits = Some(traits);

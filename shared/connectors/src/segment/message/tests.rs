@@ -108,14 +108,15 @@ fn values(count: usize) -> Attributes {
 fn of_too_many_values_the_first_by_name_are_kept_and_the_rest_is_counted() {
     let group = |traits| SegmentVerb::Group { group_id: "acme".to_owned(), traits };
     let track = |properties| SegmentVerb::Track { name: "x".to_owned(), properties };
-    for (what, field, last) in [
-        (SegmentVerb::Identify { traits: values(301) }, "traits", "v298"),
-        (group(values(301)), "traits", "v299"),
-        (track(values(301)), "properties", "v299"),
+    // Of an identify, which has the address too, profiles take fewer than 300.
+    for (what, field, count, last) in [
+        (SegmentVerb::Identify { traits: values(301) }, "traits", 299, "v297"),
+        (group(values(301)), "traits", 300, "v299"),
+        (track(values(301)), "properties", 300, "v299"),
     ] {
         let sent = rendered(&message(what)).expect("sent");
         let kept = sent[field].as_object().expect("an object");
-        assert_eq!(kept.len(), 300, "{field}");
+        assert_eq!(kept.len(), count, "{field}");
         assert_eq!(kept.keys().filter(|name| name.starts_with('v')).max().map(String::as_str), Some(last));
         assert_eq!(sent["context"]["trefoil"]["left_out"], 301 - kept.keys().filter(|name| name.starts_with('v')).count());
     }

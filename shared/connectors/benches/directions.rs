@@ -46,8 +46,7 @@ fn main() {
     mac.update(track.as_bytes());
     let signed = hex::encode(mac.finalize().into_bytes());
     let secrets = [SecretString::from(KEY)];
-    let webhooks =
-        SegmentWebhooks::new(&secrets, workspace.clone(), Source::Segment, wanted, BatchSignature::Full).expect("a long secret");
+    let webhooks = SegmentWebhooks::new(&secrets, workspace.clone(), Source::Segment, wanted, BatchSignature::Full).expect("a long secret");
     measure("Segment event to Customer.io request", track.len(), || {
         let received = webhooks.receive(Some(&signed), black_box(track.as_bytes()), NOW).ok()?;
         to_customerio(&rules, &person, &only(received)?)
@@ -87,7 +86,8 @@ fn jobs(rules: &Rules, person: &Person, event: &Event) -> Vec<Work> {
 }
 
 fn to_customerio(rules: &Rules, person: &Person, event: &Event) -> Option<String> {
-    let work = jobs(rules, person, event).into_iter().find_map(|work| if let Work::Customerio(actions) = work { Some(actions) } else { None });
+    let work =
+        jobs(rules, person, event).into_iter().find_map(|work| if let Work::Customerio(actions) = work { Some(actions) } else { None });
     let action = work?.into_iter().next()?;
     let profile = Some(ProfileRef::Own("d9c106000001".to_owned()));
     customerio::as_sent(&CustomerioWrite::Act { profile, action }, rules.config.customerio.dates_as_seconds)

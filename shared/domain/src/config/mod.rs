@@ -195,18 +195,34 @@ pub enum Native {
     SegmentToCustomerio,
     /// Segment's destination "Intercom Cloud Mode (Actions)".
     SegmentToIntercom,
-    /// Customer.io's "Message Metrics" to Segment, or its data pipelines.
+    /// Customer.io's "Message Metrics" to Segment.
     CustomerioToSegment,
+    /// Customer.io's data pipelines to its own journeys.
+    PipelinesToCustomerio,
+    /// Customer.io's data pipelines to Intercom.
+    PipelinesToIntercom,
+    /// Customer.io's data pipelines to Segment.
+    PipelinesToSegment,
 }
 
 impl Native {
-    pub const ALL: [Self; 3] = [Self::SegmentToCustomerio, Self::SegmentToIntercom, Self::CustomerioToSegment];
+    pub const ALL: [Self; 6] = [
+        Self::SegmentToCustomerio,
+        Self::SegmentToIntercom,
+        Self::CustomerioToSegment,
+        Self::PipelinesToCustomerio,
+        Self::PipelinesToIntercom,
+        Self::PipelinesToSegment,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SegmentToCustomerio => "segment_to_customerio",
             Self::SegmentToIntercom => "segment_to_intercom",
             Self::CustomerioToSegment => "customerio_to_segment",
+            Self::PipelinesToCustomerio => "pipelines_to_customerio",
+            Self::PipelinesToIntercom => "pipelines_to_intercom",
+            Self::PipelinesToSegment => "pipelines_to_segment",
         }
     }
 
@@ -216,6 +232,9 @@ impl Native {
             Self::SegmentToCustomerio => "Segment's destination Customer.io (Actions)",
             Self::SegmentToIntercom => "Segment's destination Intercom Cloud Mode (Actions)",
             Self::CustomerioToSegment => "Customer.io's message metrics to Segment",
+            Self::PipelinesToCustomerio => "the pipeline from your sources to Customer.io",
+            Self::PipelinesToIntercom => "the pipeline from your sources to Intercom",
+            Self::PipelinesToSegment => "the pipeline from Customer.io to Segment",
         }
     }
 
@@ -225,6 +244,9 @@ impl Native {
             Self::SegmentToCustomerio => on.source == Source::Segment && to == Destination::Customerio,
             Self::SegmentToIntercom => on.source == Source::Segment && to == Destination::Intercom,
             Self::CustomerioToSegment => on.source == Source::Customerio && to == Destination::Segment,
+            Self::PipelinesToCustomerio => on.source == Source::Pipelines && to == Destination::Customerio,
+            Self::PipelinesToIntercom => on.source == Source::Pipelines && to == Destination::Intercom,
+            Self::PipelinesToSegment => on.source == Source::Pipelines && to == Destination::Segment,
         }
     }
 }

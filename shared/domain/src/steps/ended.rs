@@ -57,13 +57,8 @@ pub(super) async fn end<S: Store, Q: Queue, C: Clock, J: Jitter>(
         let stage = match &job.work {
             // The same event may ask something else of the lane, for its person.
             Work::CustomerioLookUp(_) => format!("{lane}#{what}"),
-            Work::Consent { .. } => format!("{lane}#consent#{}", job.about()),
-            Work::CustomerioFacet { .. }
-            | Work::SegmentFacet { .. }
-            | Work::Customerio(_)
-            | Work::Intercom(_)
-            | Work::IntercomLookUp(_)
-            | Work::Segment(_) => format!("{lane}#{}", job.about()),
+            Work::CustomerioFacet { .. } | Work::SegmentFacet { .. } | Work::Consent { .. } => format!("{lane}#{what}#{}", job.about()),
+            Work::Customerio(_) | Work::Intercom(_) | Work::IntercomLookUp(_) | Work::Segment(_) => format!("{lane}#{}", job.about()),
         };
         records.push(Record { notes, ..record(&job.event, &stage, now, what, outcome) });
         done.push((delivery.id, delivery.receive_count));

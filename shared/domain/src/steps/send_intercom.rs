@@ -161,7 +161,7 @@ where
             && let Some(&(_, job)) = asks
             && let Err(halt) = self.tell_consent(&mut visit, job).await
         {
-            let outcome = halt.outcome();
+            let outcome = kept_for_a_human(halt.outcome());
             let is_asked = matches!(job.work, Work::Consent { .. });
             let waits = matches!(outcome, Outcome::RetryAfter { .. });
             // What else was done is done, whether there is a contact to keep out or not.
@@ -241,8 +241,12 @@ const CONCERNS_ALL: [&str; 11] = [
 
 /// Nobody can tell which contact is theirs: of what people see, and of what keeps mail from them, a human is told.
 fn unclear(outcome: Outcome, action: &IntercomAction) -> Outcome {
+    if action.what.is_urgent() { kept_for_a_human(outcome) } else { outcome }
+}
+
+fn kept_for_a_human(outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::Skipped { reason } if action.what.is_urgent() && UNCLEAR.contains(&reason.code.as_str()) => Outcome::Blocked { reason },
+        Outcome::Skipped { reason } if UNCLEAR.contains(&reason.code.as_str()) => Outcome::Blocked { reason },
         outcome => outcome,
     }
 }

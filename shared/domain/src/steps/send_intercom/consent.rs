@@ -55,6 +55,7 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
         }
         let mut contacts: BTreeSet<String> = contacts_of(visit);
         contacts.extend(visit.contact.iter().map(|contact| contact.id.clone()));
+        let mut refused = None;
         for contact in contacts {
             for (key, told) in &told {
                 if !visit.must_tell(&contact, key, *told) {
@@ -70,9 +71,10 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
                         visit.mark.dead.insert(contact.clone());
                         break;
                     }
-                    // A type of subscription that is not there: nothing else depends on it.
-                    Called::Not(Outcome::Rejected { reason } | Outcome::Skipped { reason } | Outcome::Blocked { reason }) => {
-                        visit.notes.push(format!("consent_{}", reason.code));
+                    // A type of subscription that is not there, or another contact's trouble: the rest is told none the less.
+                    Called::Not(outcome @ (Outcome::Rejected { .. } | Outcome::Skipped { .. } | Outcome::Blocked { .. })) => {
+                        refused = Some(outcome);
+                        continue;
                     }
                     Called::Not(outcome) | Called::Unknown(outcome) => return Err(Halt::Ends(outcome)),
                     Called::Exists { .. } | Called::TooManyNames => {
@@ -82,6 +84,7 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
                 visit.gave(&field(&contact, key), &Value::Bool(told.choice == Choice::In), told.at);
             }
         }
-        Ok(())
+        // Kept for a human, and tried again with whatever is done for the person next.
+        refused.map_or(Ok(()), |outcome| Err(Halt::Ends(outcome)))
     }
 }

@@ -19,8 +19,7 @@ fn topic(source: Source, choice: Choice) -> ConsentChange {
 
 fn mapped<'w>(world: &'w super::World) -> Bench<'w> {
     let mut bench = Bench::new(world);
-    let topics =
-        BTreeMap::from([(Destination::Customerio, "topic_1".to_owned()), (Destination::Intercom, "194".to_owned())]);
+    let topics = BTreeMap::from([(Destination::Customerio, "topic_1".to_owned()), (Destination::Intercom, "194".to_owned())]);
     bench.config.consent.switches = switches(&Channels::new(), &[topics]);
     bench.config.consent.explicit_opt_ins = vec![Source::Segment, Source::Intercom];
     bench

@@ -95,11 +95,8 @@ fn race(seed: u64) {
             let person = &human.people[dice.below(human.people.len())];
             let when = i64::try_from(dice.below(1000) * 10 + fact).expect("small");
             let create = human.creates && dice.percent(50);
-            let mut verbs = vec![CustomerioVerb::UpdatePerson(UpdatePerson {
-                create,
-                attributes: attributes(json!({name: value})),
-                email: None,
-            })];
+            let mut verbs =
+                vec![CustomerioVerb::UpdatePerson(UpdatePerson { create, attributes: attributes(json!({name: value})), email: None })];
             let event = format!("{n} {fact}");
             if dice.percent(40) {
                 verbs.push(track(&event));

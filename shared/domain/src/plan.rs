@@ -78,9 +78,13 @@ pub fn plan(
     if moved_by_this && config.segment.support_traits && config.segment.identify_by.iter().any(|kind| person.id_of(*kind).is_some()) {
         plan.jobs.push(job(Work::SegmentFacet { version: person.facet.version }));
     }
-    if person.consent.moved_by(&event.id) {
+    // For whoever had no profile, which keeps state and consent alike waiting.
+    let looks_again = event.kind == Kind::Due(WakeReason::RepairCustomerio);
+    let must_hear =
+        |destination: Destination| person.consent.moved_by(&event.id) || (looks_again && destination == Destination::Customerio);
+    if person.consent.version() > 0 {
         let version = person.consent.version();
-        let told = Destination::ALL.into_iter().filter(|destination| person.consent.told(*destination).next().is_some());
+        let told = Destination::ALL.into_iter().filter(|tool| must_hear(*tool) && person.consent.told(*tool).next().is_some());
         plan.jobs.extend(told.map(|destination| job(Work::Consent { destination, version })));
     }
     let wake = |reason, due| Wake { workspace: person.workspace.clone(), person: person.id.clone(), reason, due };

@@ -497,6 +497,13 @@ pub struct SeenProfile {
     pub email: Option<String>,
 }
 
+impl SeenProfile {
+    /// It is not merely known to be there: what it does not go by then is not its own.
+    pub fn says_who_it_is(&self) -> bool {
+        self.user_id.is_some() || self.email.is_some()
+    }
+}
+
 /// How a write names the profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProfileRef {

@@ -192,7 +192,9 @@ impl Consent {
             return false;
         }
         let stand = self.stands.entry(switch.destination).or_default().entry(switch.key.clone()).or_default();
-        stand.told = Some(Belief { choice, at: now });
+        // A tool whose clock is ahead has not said anything later than this.
+        let at = stand.heard.map_or(now, |heard| now.max(heard.at));
+        stand.told = Some(Belief { choice, at });
         true
     }
 

@@ -8,7 +8,7 @@ use super::{
 use crate::action::CustomerioVerb;
 use crate::config::Config;
 use crate::event::{IdKind, Identifier};
-use crate::id::ActionId;
+use crate::id::{ActionId, PersonId};
 use crate::job::Work;
 use crate::outcome::{Outcome, Reason};
 use crate::person::Person;
@@ -47,7 +47,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
         let now = self.clock.now();
         let mut asked: Vec<(Question, Address)> = Vec::new();
         for (index, target) in targets.iter_mut().enumerate() {
-            let must_look = target.mark.creating_since.is_some() || target.update.unseen_email.is_some();
+            let must_look = target.mark.creating_since.is_some() || target.update.unseen_email.is_some() || target.may_have_moved;
             match &target.mark.profile {
                 Some(own) if !must_look && (now.since(target.mark.profile_seen_at) < TRUSTED_FOR || !target.writes()) => {
                     target.profile = Ok(ProfileRef::Own(own.clone()));
@@ -68,12 +68,13 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
             return Ok(());
         }
         let (questions, addresses): (Vec<Question>, Vec<Address>) = asked.into_iter().unzip();
-        let answers = self.customerio.find_profiles(&addresses).await;
+        let mut answers = self.customerio.find_profiles(&addresses).await;
+        self.spare_other_people(targets, &questions, &mut answers).await?;
         for ((question, address), answer) in questions.into_iter().zip(addresses).zip(answers) {
             match question {
                 Question::Person(index) => {
                     if let Some(target) = targets.get_mut(index) {
-                        self.learn(target, &address, answer);
+                        self.learn(target, &address, answer, incoming);
                     }
                 }
                 Question::Merge(index, action) => {
@@ -86,11 +87,16 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
         Ok(())
     }
 
-    fn learn(&self, target: &mut Target, address: &Address, answer: ProfileLookUp) {
+    fn learn(&self, target: &mut Target, address: &Address, answer: ProfileLookUp, incoming: &[Incoming]) {
         let now = self.clock.now();
         target.profile = match answer {
             ProfileLookUp::Found(seen) => {
                 let own = seen.own.clone();
+                if target.mark.profile.as_ref() != Some(&own) && target.was_given_something() {
+                    // To another one.
+                    target.forget_what_was_given();
+                    target.gather(incoming, self.config, now);
+                }
                 target.mark.profile = Some(own.clone());
                 target.mark.profile_seen_at = now;
                 target.was_made = target.mark.creating_since.take().is_some();
@@ -170,6 +176,40 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
         Ok(())
     }
 
+    /// However a route names the profile: it may go by an id that is known to be somebody else's.
+    async fn spare_other_people(
+        &self,
+        targets: &[Target],
+        questions: &[Question],
+        answers: &mut [ProfileLookUp],
+    ) -> Result<(), StoreError> {
+        let mut found: Vec<(usize, &Person, Vec<AliasKey>)> = Vec::new();
+        for (place, (question, answer)) in questions.iter().zip(answers.iter()).enumerate() {
+            let (Question::Merge(index, _), ProfileLookUp::Found(seen)) = (question, answer) else { continue };
+            let Some(Target { person, .. }) = targets.get(*index) else { continue };
+            let ids = [(IdKind::UserId, &seen.user_id), (IdKind::Email, &seen.email)];
+            let ids = ids.into_iter().filter_map(|(kind, value)| Identifier::new(kind, value.as_deref()?));
+            found.push((place, person, ids.map(|id| AliasKey::of_identifier(&person.workspace, &id)).collect()));
+        }
+        let keys: Vec<AliasKey> = found.iter().flat_map(|(_, _, keys)| keys.clone()).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let aliases = self.store.find(&keys, &[]).await?.aliases;
+        for (place, person, keys) in found {
+            let is_anothers = |alias: &Alias| {
+                let theirs = |claimant: &PersonId| *claimant == person.id || person.absorbed.contains(claimant);
+                !alias.claimants.is_empty() && !alias.claimants.iter().any(theirs)
+            };
+            if keys.iter().filter_map(|key| aliases.get(key)).any(is_anothers)
+                && let Some(answer) = answers.get_mut(place)
+            {
+                *answer = ProfileLookUp::Failed(Outcome::blocked("belongs_to_another_person"));
+            }
+        }
+        Ok(())
+    }
+
     /// People without a profile: the state waits for the scan or for a new id, events wait in their queue.
     pub(super) async fn settle_unreachable(
         &self,
@@ -181,7 +221,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
         let mut wakes = Vec::new();
         let mut marks = Vec::new();
         for target in targets.iter_mut() {
-            let Err(outcome) = &target.profile else { continue };
+            let Err(outcome) = target.profile.clone() else { continue };
             let mut asks_for_state = false;
             for index in &target.jobs {
                 let Some(Incoming { delivery, job }) = incoming.get(*index) else { continue };
@@ -193,7 +233,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                 let age = now.since(job.created_at);
                 results.set(
                     *index,
-                    match (&job.work, outcome) {
+                    match (&job.work, &outcome) {
                         // There is nothing to delete.
                         (Work::Customerio(_), Outcome::Blocked { reason }) if reason.code == "no_profile" && deletes() => {
                             Outcome::Skipped { reason: reason.clone() }
@@ -213,6 +253,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
             let tries = if target.mark.facet_version == target.person.facet.version { target.mark.unconfirmed } else { 0 };
             if matches!(outcome, Outcome::Blocked { .. }) && asks_for_state && tries < REPAIR_TRIES && target.is_urgent(self.config, now) {
                 wakes.push(repair(&target.person, tries, now));
+                target.forget_what_was_given();
                 let mark =
                     Mark { unconfirmed: tries + 1, facet_version: target.person.facet.version, profile: None, ..target.mark.clone() };
                 marks.push((target.person.id.clone(), mark));

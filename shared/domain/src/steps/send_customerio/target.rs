@@ -3,8 +3,8 @@
 use super::{Incoming, Results, actions};
 use crate::action::{CustomerioVerb, UpdatePerson};
 use crate::config::Config;
-use crate::consent::Belief;
-use crate::event::{Attributes, Channel, Choice, IdKind, Value};
+use crate::consent::{Belief, Subject};
+use crate::event::{Attributes, Channel, Choice, IdKind, Source, Value};
 use crate::facet::{self, Facet, Summary};
 use crate::id::{ActionId, Digest, PersonId};
 use crate::job::Work;
@@ -38,6 +38,10 @@ pub(super) struct Target {
     pub(super) verified: bool,
     /// It was made not long ago, and has been seen now.
     pub(super) was_made: bool,
+    /// Customer.io has named another profile since this one was seen.
+    pub(super) may_have_moved: bool,
+    /// The address that was written has been seen there.
+    pub(super) email_shows: bool,
     /// It is not there, and this write makes it; whether that worked can be read back.
     pub(super) creates: Option<ReadsBack>,
     /// Whom the profiles to merge are, by action.
@@ -75,10 +79,21 @@ impl Update {
 
 impl Target {
     fn new(person: &Person, mark: &Mark) -> Self {
-        let mark = if mark.generation == person.generation() { mark.clone() } else { forget(mark, person) };
+        let known = if mark.generation == person.generation() {
+            mark.clone()
+        } else {
+            Mark {
+                last_timestamp: mark.last_timestamp,
+                given: forgotten(&mark.given),
+                version: mark.version,
+                generation: person.generation(),
+                dirty: true,
+                ..Mark::default()
+            }
+        };
         Self {
             person: person.clone(),
-            mark,
+            mark: known,
             jobs: Vec::new(),
             facet: None,
             update: Update::default(),
@@ -87,9 +102,50 @@ impl Target {
             learnt: false,
             verified: false,
             was_made: false,
+            may_have_moved: may_have_moved(person, mark),
+            email_shows: false,
             creates: None,
             merges: BTreeMap::new(),
         }
+    }
+
+    /// What of all that is asked for is news to the profile, as the mark has it.
+    pub(super) fn gather(&mut self, incoming: &[Incoming], config: &Config, now: Timestamp) {
+        self.update = Update::default();
+        self.facet = facet::render(&self.person, config, now).filter(|f| self.mark.dirty || self.mark.facet_hash.as_ref() != Some(&f.hash));
+        for action in self.jobs.iter().filter_map(|index| incoming.get(*index)).flat_map(|i| actions(&i.job)) {
+            let asked = ask(&mut self.update, &mut self.mark, &self.person, &action.what, action.occurred_at);
+            if asked.is_news {
+                self.update.of.insert(action.id.clone());
+            }
+            self.learnt |= asked.said_again;
+        }
+        // Whoever works for them sees to it, however old it is.
+        let dirty = self.mark.dirty;
+        for (key, Belief { choice, at }) in self.person.consent.told(Destination::Customerio) {
+            let value = Value::Bool(if key.starts_with(TOPICS) { choice == Choice::In } else { choice == Choice::Out });
+            let must_tell = self.mark.given.get(&own(key)).is_none_or(|given| match choice {
+                Choice::Out => dirty || given.at < at || given.hash != hash(&value),
+                // What somebody has said since is left as it is.
+                Choice::In => given.at < at || (given.at == at && (dirty || given.hash.is_empty())),
+            });
+            let said_since = choice == Choice::In && self.update.own.get(key).is_some_and(|(_, since)| *since >= at);
+            if must_tell && !said_since {
+                self.update.own.insert(key.to_owned(), (value, at));
+            }
+        }
+    }
+
+    /// Nothing that was given is known to be there, though what is older still comes too late.
+    pub(super) fn forget_what_was_given(&mut self) {
+        self.mark.given = forgotten(&self.mark.given);
+        self.mark.facet_hash = None;
+        self.mark.dirty = true;
+    }
+
+    /// Something of it was given to the profile that was known before.
+    pub(super) fn was_given_something(&self) -> bool {
+        self.mark.facet_hash.is_some() || self.mark.given.values().any(|given| !given.hash.is_empty())
     }
 
     /// Something that keeps mail from the person waits for a profile.
@@ -102,10 +158,19 @@ impl Target {
 
     /// What Customer.io has silently left as it was, for the record.
     pub(super) fn left_undone(&self) -> Option<&'static str> {
-        let seen = self.seen.as_ref().filter(|_| self.was_made)?;
+        let seen = self.seen.as_ref().filter(|seen| self.was_made && seen.says_who_it_is())?;
         // Another profile has it, and nobody is told.
         let email = self.person.id_of(IdKind::Email)?;
         (seen.email.as_deref() != Some(email)).then_some("email_not_taken")
+    }
+
+    /// Something in the write is there because a route asked for it.
+    pub(super) fn holds_what_routes_say(&self) -> bool {
+        !self.update.of.is_empty() || (self.creates.is_some() && !self.update.for_new.is_empty())
+    }
+
+    pub(super) fn tells_consent(&self) -> bool {
+        self.person.consent.told(Destination::Customerio).any(|(key, _)| self.update.own.contains_key(key))
     }
 
     /// There is something to write under a claim.
@@ -156,28 +221,21 @@ pub(super) fn targets(known: &People, incoming: &[Incoming], config: &Config, no
         target.jobs.push(index);
     }
     for target in targets.values_mut() {
-        let absorbed = known.absorbed(&target.person).map(|mark| mark.last_timestamp);
-        target.mark.last_timestamp = absorbed.fold(target.mark.last_timestamp, i64::max);
-        let mark = &target.mark;
-        target.facet = facet::render(&target.person, config, now).filter(|f| mark.dirty || mark.facet_hash.as_ref() != Some(&f.hash));
-        for index in &target.jobs {
-            let Some(Incoming { job, .. }) = incoming.get(*index) else { continue };
-            for action in actions(job) {
-                let news = ask(&mut target.update, &target.mark, &target.person, &action.what, action.occurred_at);
-                if news {
-                    target.update.of.insert(action.id.clone());
+        for absorbed in known.absorbed(&target.person) {
+            target.mark.last_timestamp = target.mark.last_timestamp.max(absorbed.last_timestamp);
+            // What was said of either is older for both.
+            for (key, theirs) in &absorbed.given {
+                match target.mark.given.get(key) {
+                    Some(ours) if ours.at >= theirs.at => {}
+                    Some(_) | None => {
+                        target.mark.given.insert(key.clone(), unknown(theirs));
+                    }
                 }
             }
         }
-        // Whoever works for them sees to it, however old it is.
-        for (key, Belief { choice, at }) in target.person.consent.told(Destination::Customerio) {
-            let value = Value::Bool(if key.starts_with(TOPICS) { choice == Choice::In } else { choice == Choice::Out });
-            let given = target.mark.given.get(&format!("own:{key}"));
-            if target.mark.dirty || given.is_none_or(|given| given.at < at || given.hash != hash(&value)) {
-                target.update.own.insert(key.to_owned(), (value, at));
-            }
-        }
-        let (facet, own) = (target.facet.is_some(), !target.update.own.is_empty());
+        target.gather(incoming, config, now);
+        let moved = target.may_have_moved;
+        let (facet, own) = (target.facet.is_some() || moved, !target.update.own.is_empty() || moved);
         target.jobs.retain(|index| {
             let news = match incoming.get(*index).map(|i| &i.job.work) {
                 Some(Work::CustomerioFacet { .. }) => facet,
@@ -193,8 +251,16 @@ pub(super) fn targets(known: &People, incoming: &[Incoming], config: &Config, no
     targets.into_values().filter(|t| !t.jobs.is_empty()).collect()
 }
 
-/// Takes over what a verb asks of the profile's own values. Whether anything of it is news.
-fn ask(update: &mut Update, mark: &Mark, person: &Person, verb: &CustomerioVerb, at: Timestamp) -> bool {
+#[derive(Default)]
+struct Asked {
+    is_news: bool,
+    /// What the profile has was said once more, and what was said in between comes too late.
+    said_again: bool,
+}
+
+/// Takes over what a verb asks of the profile's own values.
+fn ask(update: &mut Update, mark: &mut Mark, person: &Person, verb: &CustomerioVerb, at: Timestamp) -> Asked {
+    let mut asked = Asked::default();
     let put = |values: &mut BTreeMap<String, (Value, Timestamp)>, name: &str, value: &Value| {
         // Of two facts in one batch the later one counts.
         if values.get(name).is_none_or(|(_, known)| *known <= at) {
@@ -204,11 +270,16 @@ fn ask(update: &mut Update, mark: &Mark, person: &Person, verb: &CustomerioVerb,
     match verb {
         CustomerioVerb::UpdatePerson(UpdatePerson { create, email, attributes }) => {
             update.create |= create;
-            let mut news = false;
             for (name, value) in attributes {
-                if is_news(mark, &format!("attribute:{name}"), value, at) {
+                let key = format!("attribute:{name}");
+                if is_news(mark, &key, value, at) {
                     put(&mut update.attributes, name, value);
-                    news = true;
+                    asked.is_news = true;
+                } else if says_again(mark, &key, value, at) {
+                    asked.said_again = true;
+                    if update.attributes.get(name).is_some_and(|(_, known)| *known <= at) {
+                        update.attributes.remove(name);
+                    }
                 }
             }
             if let Some(email) = email {
@@ -218,28 +289,27 @@ fn ask(update: &mut Update, mark: &Mark, person: &Person, verb: &CustomerioVerb,
                     update.unseen_email = Some(email.to_lowercase());
                 } else if is_news(mark, EMAIL, &value, at) {
                     put(&mut update.own, "email", &value);
-                    news = true;
+                    asked.is_news = true;
                 }
             }
-            news
         }
         CustomerioVerb::CreatePerson { attributes } => {
             update.create = true;
             attributes.iter().for_each(|(name, value)| put(&mut update.for_new, name, value));
-            false
         }
         // Nobody is taken back in against an opt-out.
-        CustomerioVerb::SetSubscription { subscribed: true, .. } if person.consent.is_out_of(Channel::Email) => false,
+        CustomerioVerb::SetSubscription { topic, subscribed: true } if is_against_opt_out(person, topic.as_deref()) => {}
         CustomerioVerb::SetSubscription { topic, subscribed } => {
             let (key, value) = match topic {
                 Some(topic) => (topic_key(topic), Value::Bool(*subscribed)),
                 None => ("unsubscribed".to_owned(), Value::Bool(!subscribed)),
             };
-            let news = is_news(mark, &format!("own:{key}"), &value, at);
-            if news {
+            if is_news(mark, &own(&key), &value, at) {
                 put(&mut update.own, &key, &value);
+                asked.is_news = true;
+            } else {
+                asked.said_again = says_again(mark, &own(&key), &value, at);
             }
-            news
         }
         CustomerioVerb::TrackEvent(_)
         | CustomerioVerb::TrackPage(_)
@@ -254,8 +324,27 @@ fn ask(update: &mut Update, mark: &Mark, person: &Person, verb: &CustomerioVerb,
         | CustomerioVerb::SuppressPerson
         | CustomerioVerb::UnsuppressPerson
         | CustomerioVerb::AddDevice(_)
-        | CustomerioVerb::DeleteDevice { .. } => false,
+        | CustomerioVerb::DeleteDevice { .. } => {}
     }
+    asked
+}
+
+/// Taking the person in there would go against what they wish.
+pub(super) fn is_against_opt_out(person: &Person, topic: Option<&str>) -> bool {
+    let consent = &person.consent;
+    let key = topic.map_or_else(|| "unsubscribed".to_owned(), topic_key);
+    let told_out = consent.told(Destination::Customerio).any(|(told, belief)| told == key && belief.choice == Choice::Out);
+    let is_out_of_topic = |id: &str| {
+        let sources = [Source::Customerio, Source::Pipelines];
+        let by = |channel| sources.iter().any(|source| consent.is_out(&Subject::new(channel, Some((*source, id)))));
+        [None, Some(Channel::Email), Some(Channel::Sms)].into_iter().any(by)
+    };
+    told_out || consent.is_out_of(Channel::Email) || key.strip_prefix(TOPICS).is_some_and(is_out_of_topic)
+}
+
+/// Under which name it is remembered that it was given.
+pub(super) fn own(name: &str) -> String {
+    format!("own:{name}")
 }
 
 /// In Customer.io's list a topic is a number, and where it is set it is `topic_1`.
@@ -269,12 +358,30 @@ fn is_news(mark: &Mark, name: &str, value: &Value, at: Timestamp) -> bool {
     mark.given.get(name).is_none_or(|Given { hash: known, at: since, .. }| *since <= at && (mark.dirty || *known != hash(value)))
 }
 
+/// It was given last, and is said to hold at a later time too.
+fn says_again(mark: &mut Mark, name: &str, value: &Value, at: Timestamp) -> bool {
+    let Some(given) = mark.given.get_mut(name).filter(|given| given.hash == hash(value) && given.at < at) else { return false };
+    given.at = at;
+    true
+}
+
 pub(super) fn hash(value: &Value) -> String {
     Digest::new("given").with(&value.to_string()).hex().chars().take(16).collect()
 }
 
-/// A mark of which only the timestamp remains, for a person who has absorbed another since, or given up an id: they may live in the other's
-/// profile now.
-fn forget(mark: &Mark, person: &Person) -> Mark {
-    Mark { last_timestamp: mark.last_timestamp, version: mark.version, generation: person.generation(), dirty: true, ..Mark::default() }
+/// A person who has absorbed another since, or given up an id, may live in another profile now, and Customer.io may have taken
+/// two profiles for one: what was given is not known to be there.
+fn forgotten(given: &BTreeMap<String, Given>) -> BTreeMap<String, Given> {
+    given.iter().map(|(key, given)| (key.clone(), unknown(given))).collect()
+}
+
+fn unknown(given: &Given) -> Given {
+    Given { hash: String::new(), at: given.at, refused: false }
+}
+
+/// Profiles are merged by hand; then Customer.io speaks of the one that is left.
+fn may_have_moved(person: &Person, mark: &Mark) -> bool {
+    let (Some(own), Some(named)) = (&mark.profile, person.id_of(IdKind::CioId)) else { return false };
+    let named_at = person.ids.get(&IdKind::CioId).and_then(|ids| ids.get(named));
+    named != own && named_at.is_some_and(|at| *at > mark.profile_seen_at)
 }

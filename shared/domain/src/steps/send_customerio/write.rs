@@ -1,7 +1,7 @@
 //! Claim, write, confirm.
 
 use super::profiles::waits_for;
-use super::target::{EMAIL, NO_IDENTITY, ReadsBack, Target};
+use super::target::{EMAIL, NO_IDENTITY, ReadsBack, Target, is_against_opt_out, own};
 use super::{
     CustomerioSender, GIVES_UP_READING, Incoming, OVERLAP_AGAIN, READ_BACK_AFTER, READS_BACK, REJECTED_TRIES, REPAIR_TRIES, Results,
     SHOWS_WITHIN, actions, repair,
@@ -49,7 +49,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
         let now = self.clock.now();
         for (index, email) in self.addresses(&targets).await? {
             if let Some(target) = targets.get_mut(index) {
-                target.update.own.entry("email".to_owned()).or_insert((Value::String(email), now));
+                // It is no fact of its own: whatever was said of the address is newer.
+                let since = target.mark.given.get(EMAIL).map_or(Timestamp::default(), |given| given.at);
+                target.update.own.entry("email".to_owned()).or_insert((Value::String(email), since));
             }
         }
         for target in &mut targets {
@@ -89,7 +91,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
     fn read_back_email(&self, target: &mut Target, incoming: &[Incoming], results: &mut Results) {
         let Some(wanted) = target.update.unseen_email.clone() else { return };
         let Some(given) = target.mark.given.get_mut(EMAIL) else { return };
-        let shows = match (&target.profile, &target.seen) {
+        let shows = match (&target.profile, target.seen.as_ref().filter(|seen| seen.says_who_it_is())) {
             (Ok(_), Some(seen)) => seen.email.as_ref() == Some(&wanted),
             // Nobody can be asked.
             (Ok(_), None) => true,
@@ -98,15 +100,17 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
         if shows {
             given.refused = false;
             target.update.unseen_email = None;
-            target.learnt = true;
+            (target.learnt, target.email_shows) = (true, true);
             return;
         }
         let now = self.clock.now();
+        // The job may have waited long before it was written.
+        let written_at = Timestamp::from_secs(target.mark.last_timestamp);
         for index in &target.jobs {
             let Some(Incoming { job, .. }) = incoming.get(*index) else { continue };
             let waits = |action: &CustomerioAction| matches!(&action.what, CustomerioVerb::UpdatePerson(update) if update.email.is_some());
             if actions(job).iter().any(waits) {
-                let outcome = if now.since(job.created_at) < SHOWS_WITHIN {
+                let outcome = if now.since(job.created_at.max(written_at)) < SHOWS_WITHIN {
                     Outcome::retry(READ_BACK_AFTER, READS_BACK)
                 } else {
                     Outcome::rejected("email_not_taken", "another profile may have this address; merge the two at Customer.io")
@@ -119,15 +123,14 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
     /// One call for everything, attributes of a person before their events; then the marks.
     pub(super) async fn write(&self, targets: Vec<Target>, incoming: &[Incoming], results: &mut Results) -> Result<(), StoreError> {
         let mut writes = Vec::new();
-        let mut plan = Vec::new();
+        let mut of_nobody = Vec::new();
         for (index, Incoming { job, .. }) in incoming.iter().enumerate().filter(|(_, i)| i.job.person.is_none()) {
-            let steps = actions(job).iter().map(|action| act(&mut writes, None, action)).collect();
-            // Of nobody: there is no mark to keep.
+            // Of nobody: there is no mark to keep. What concerns somebody has been settled.
             if results.outcomes.get(index).is_some_and(Option::is_none) {
-                plan.push((None, (index, steps)));
+                let steps: Vec<Step> = actions(job).iter().map(|action| act(&mut writes, None, action)).collect();
+                of_nobody.push((index, steps));
             }
         }
-        let of_nobody: Vec<(usize, Vec<Step>)> = plan.into_iter().map(|(_, steps): (Option<Target>, _)| steps).collect();
         let mut planned = Vec::new();
         for target in targets {
             planned.push(self.plan(target, incoming, results, &mut writes).await?);
@@ -198,9 +201,10 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                 Step::Attributes { read_back: update.email.is_some() && target.update.own.contains_key("email") && target.verified }
             }
             CustomerioVerb::SetSubscription { .. } if target.update.of.contains(&action.id) => Step::Attributes { read_back: false },
-            CustomerioVerb::SetSubscription { subscribed: true, .. } if target.person.consent.is_out_of(crate::event::Channel::Email) => {
+            CustomerioVerb::SetSubscription { topic, subscribed: true } if is_against_opt_out(&target.person, topic.as_deref()) => {
                 Step::Ends(Outcome::skipped("opted_out"))
             }
+            CustomerioVerb::UpdatePerson(update) if update.email.is_some() && target.email_shows => Step::Ends(Outcome::Done),
             CustomerioVerb::UpdatePerson(update) => creates_for(update.create),
             CustomerioVerb::CreatePerson { .. } => creates_for(true),
             CustomerioVerb::SetSubscription { .. } => Step::Ends(Outcome::skipped("already_there")),
@@ -215,7 +219,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                     self.object_alone(reason, age, receive_count, action, writes)
                 }
             },
-            CustomerioVerb::MergePeople { from } => self.merge(target, from, action, age, writes),
+            CustomerioVerb::MergePeople { .. } => self.merge(target, action, age, writes),
             CustomerioVerb::TrackEvent(_)
             | CustomerioVerb::TrackPage(_)
             | CustomerioVerb::TrackScreen(_)
@@ -262,7 +266,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
     }
 
     /// Asked for until the other profile is gone.
-    fn merge(&self, target: &Target, from: &str, action: &CustomerioAction, age: Span, writes: &mut Vec<CustomerioWrite>) -> Step {
+    fn merge(&self, target: &Target, action: &CustomerioAction, age: Span, writes: &mut Vec<CustomerioWrite>) -> Step {
         let secondary = match target.merges.get(&action.id) {
             Some(ProfileLookUp::Found(seen)) => ProfileRef::Own(seen.own.clone()),
             Some(ProfileLookUp::FoundBy(kind, value) | ProfileLookUp::Unverified(kind, value)) => ProfileRef::By(*kind, value.clone()),
@@ -279,9 +283,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
             Ok(_) => return Step::Ends(Outcome::skipped("profile_unverified")),
             Err(outcome) => return Step::Ends(outcome.clone()),
         };
-        let is_itself = primary == secondary
-            || matches!(&secondary, ProfileRef::By(IdKind::UserId, id) if Some(id.as_str()) == target.person.id_of(IdKind::UserId))
-            || matches!(&secondary, ProfileRef::By(IdKind::Email, _) if Some(from) == target.person.id_of(IdKind::Email));
+        let (kind, value) = named_by(&secondary);
+        let theirs = matches!(kind, IdKind::UserId | IdKind::Email) && target.person.id_of(kind) == Some(value);
+        let is_itself = theirs || named_by(&primary) == (kind, value);
         if is_itself {
             return Step::Ends(Outcome::Done);
         }
@@ -318,7 +322,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                 Some(at) => answers.get(*at).cloned().unwrap_or_else(|| Outcome::retry(Span::ZERO, "no_answer")),
                 None => Outcome::Done,
             };
-            let mixed = target.facet.is_some() && !target.update.is_empty();
+            let mixed = target.holds_what_routes_say();
             let mut gone = false;
             for (index, steps) in jobs {
                 let Some(Incoming { job, .. }) = incoming.get(*index) else { continue };
@@ -341,7 +345,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                     notes.extend(target.left_undone().map(str::to_owned));
                 }
             }
-            if matches!(state, Outcome::Rejected { .. }) && target.facet.is_some() {
+            if matches!(state, Outcome::Rejected { .. }) && (target.facet.is_some() || target.tells_consent()) {
                 // Parked for a human; once it is mended, the state should not have to wait for the next ticket.
                 wakes.push(repair(&target.person, REJECTED_TRIES, now));
             }
@@ -354,13 +358,19 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                     mark.given.insert(name, Given { hash, at, refused });
                 }
                 if let Some(facet) = &target.facet {
+                    mark = Mark { facet_hash: Some(facet.hash.clone()), facet_version: target.person.facet.version, ..mark };
+                }
+                if target.facet.is_some() || target.tells_consent() {
                     let unconfirmed = if target.verified { 0 } else { target.mark.unconfirmed + 1 };
-                    mark = Mark { facet_hash: Some(facet.hash.clone()), facet_version: target.person.facet.version, unconfirmed, ..mark };
+                    mark.unconfirmed = unconfirmed;
                     // Nobody could say whether the profile exists, and an update of none is answered like any other.
                     let made = target.creates.is_some();
                     if !target.verified && !made && target.is_urgent(self.config, now) && unconfirmed < REPAIR_TRIES {
                         wakes.push(repair(&target.person, unconfirmed, now));
                         mark.facet_hash = None;
+                        for (key, _) in target.person.consent.told(Destination::Customerio) {
+                            mark.given.entry(own(key)).and_modify(|given| given.hash.clear());
+                        }
                     }
                 }
             }
@@ -391,6 +401,13 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
             }
         }
         Ok(())
+    }
+}
+
+fn named_by(profile: &ProfileRef) -> (IdKind, &str) {
+    match profile {
+        ProfileRef::Own(own) => (IdKind::CioId, own),
+        ProfileRef::By(kind, value) => (*kind, value),
     }
 }
 

@@ -10,7 +10,7 @@ use trefoil_standins::customerio::{self, Channel, Identifier, Message};
 use trefoil_standins::intercom::{Author, ContactChange, ConversationState, Life as Fate, NewContact, Priority, Role};
 use trefoil_standins::segment::{self, Audience, Caller, SentAs};
 
-/// A user id at Segment that stands for nobody else.
+/// One human, with all records that are theirs.
 pub(crate) struct Human {
     pub(crate) name: &'static str,
     pub(crate) contacts: Vec<String>,
@@ -34,10 +34,19 @@ pub(crate) struct Life {
     pub(crate) rules: Rules,
     /// What was done, for whoever reads of a failure.
     pub(crate) diary: Vec<String>,
-    /// How often something was done, by its name.
-    pub(crate) done: BTreeMap<&'static str, usize>,
+    /// How often something was done.
+    pub(crate) done: BTreeMap<Deed, usize>,
     /// Priorities, plans and names change to values that were not there before.
     values: u32,
+}
+
+/// What happens outside, by where. `Choice`: somebody opts out or in, anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Deed {
+    AtIntercom,
+    AtCustomerio,
+    AtSegment,
+    Choice,
 }
 
 pub(crate) const TOPIC: u64 = 1;
@@ -140,18 +149,35 @@ impl Life {
         (Self { people, rules, diary: Vec::new(), done: BTreeMap::new(), values: 0 }, posts)
     }
 
+    /// Intercom's way to make a user of a lead may be to make a user and merge the lead into that one: then this one is theirs.
+    pub(crate) fn follow_merges(&mut self, tools: &Tools) {
+        for human in &mut self.people {
+            let lives = human.contacts.iter().filter_map(|id| tools.intercom.contact(id)).map(|contact| contact.life);
+            let into: Vec<String> = lives.filter_map(|life| if let Fate::MergedInto(into) = life { Some(into) } else { None }).collect();
+            human.contacts.extend(into);
+            human.contacts.sort();
+            human.contacts.dedup();
+        }
+    }
+
     /// Something happens. `None`: it could not.
     pub(crate) fn happens(&mut self, tools: &Tools, now: i64, dice: &mut Rng) -> Option<Vec<Body>> {
         self.values += 1;
         let who = dice.usize(..self.people.len());
-        let (what, posts) = match dice.u8(..10) {
-            0..=3 => self.at_intercom(who, tools, dice)?,
-            4..=5 => self.at_customerio(who, tools, dice)?,
-            6..=7 => self.at_segment(who, tools, dice)?,
-            _ => self.chooses(who, tools, now, dice)?,
+        let deed = match dice.u8(..10) {
+            0..=3 => Deed::AtIntercom,
+            4..=5 => Deed::AtCustomerio,
+            6..=7 => Deed::AtSegment,
+            _ => Deed::Choice,
+        };
+        let (what, posts) = match deed {
+            Deed::AtIntercom => self.at_intercom(who, tools, dice)?,
+            Deed::AtCustomerio => self.at_customerio(who, tools, dice)?,
+            Deed::AtSegment => self.at_segment(who, tools, dice)?,
+            Deed::Choice => self.chooses(who, tools, now, dice)?,
         };
         self.diary.push(format!("{now} {} {what}", self.people[who].name));
-        *self.done.entry(what).or_default() += 1;
+        *self.done.entry(deed).or_default() += 1;
         Some(posts)
     }
 
@@ -186,7 +212,8 @@ impl Life {
                 ("leaves an address", posts(intercom.update_contact(&contact.id, change).ok()?))
             }
             (7, _) if human.name == "dan" && contacts.len() == 2 => {
-                let (lead, user) = (human.contacts[1].clone(), human.contacts[0].clone());
+                let with = |role| contacts.iter().find(|contact| contact.role == role).map(|contact| contact.id.clone());
+                let (lead, user) = (with(Role::Lead)?, with(Role::User)?);
                 ("is merged at Intercom", posts(intercom.merge_contacts(&lead, &user).ok()?))
             }
             (8..=9, Some(_)) => {
@@ -377,11 +404,6 @@ impl Life {
                 ))
             }
         }
-    }
-
-    /// Whose record of a tool it is.
-    pub(crate) fn whose(&mut self, tools: &Tools, is_theirs: impl Fn(&Human, &Tools) -> bool) -> Option<&mut Human> {
-        self.people.iter_mut().find(|human| is_theirs(human, tools))
     }
 }
 

@@ -99,16 +99,16 @@ impl Wishes {
         if self.must_be_out(tool, switch) {
             return false;
         }
-        // What cannot be told from an opt-out of their own came after they were back.
-        let back =
-            self.own_at(tool, switch, Some(record)).max(self.back.iter().filter(|(s, _)| s.switch() == switch).map(|(_, at)| *at).max());
-        match (self.out_at(switch), back) {
-            _ if self.evidence.get(&switch).is_some_and(|at| back.is_none_or(|back| *at >= back)) => false,
-            // Nobody was ever out.
-            (None, None) => true,
-            (None, Some(_)) => true,
-            // In elsewhere alone: a second record of theirs in the tool may stay as it was.
-            (Some(out), _) => self.own_at(tool, switch, Some(record)).is_some_and(|own| own > out),
-        }
+        let own = self.own_at(tool, switch, Some(record));
+        let since = match self.out_at(switch) {
+            // In again in this tool alone: a second record of theirs there may stay as it was.
+            Some(out) => match own.filter(|own| *own > out) {
+                Some(own) => Some(own),
+                None => return false,
+            },
+            None => own.max(self.back.iter().filter(|(subject, _)| subject.switch() == switch).map(|(_, at)| *at).max()),
+        };
+        // What cannot be told from an opt-out of their own came after that.
+        self.evidence.get(&switch).is_none_or(|at| since.is_some_and(|since| *at < since))
     }
 }

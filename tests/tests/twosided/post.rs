@@ -12,32 +12,25 @@ pub(crate) enum Body {
     Segment(segment::Webhook),
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct Post {
-    pub(crate) body: Body,
-    /// It has come before.
-    pub(crate) again: bool,
-}
-
 /// No webhook takes longer.
 pub(crate) const LONGEST_DELAY: Span = Span::from_mins(8);
 
 /// What has been sent and has not come in yet, by when it does.
 #[derive(Default)]
 pub(crate) struct Mail {
-    on_its_way: BTreeMap<(Timestamp, u64), Post>,
+    on_its_way: BTreeMap<(Timestamp, u64), Body>,
     sent: u64,
 }
 
 impl Mail {
     pub(crate) fn send(&mut self, body: Body, now: Timestamp, dice: &mut Rng) {
-        self.put(Post { body: body.clone(), again: false }, now.plus(delay(dice)));
+        self.put(body.clone(), now.plus(delay(dice)));
         if dice.u8(..100) < 12 {
-            self.put(Post { body, again: true }, now.plus(delay(dice)));
+            self.put(body, now.plus(delay(dice)));
         }
     }
 
-    fn put(&mut self, post: Post, at: Timestamp) {
+    fn put(&mut self, post: Body, at: Timestamp) {
         self.sent += 1;
         self.on_its_way.insert((at, self.sent), post);
     }
@@ -47,7 +40,7 @@ impl Mail {
     }
 
     /// What comes in by now.
-    pub(crate) fn take(&mut self, now: Timestamp) -> Vec<Post> {
+    pub(crate) fn take(&mut self, now: Timestamp) -> Vec<Body> {
         let later = self.on_its_way.split_off(&(now.plus(Span::from_millis(1)), 0));
         std::mem::replace(&mut self.on_its_way, later).into_values().collect()
     }

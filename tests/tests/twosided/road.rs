@@ -1,7 +1,7 @@
 //! The product without its processes: the real connectors and steps on the SQLite file, between the three stand-ins, all in one
 //! clock that is moved by hand.
 
-use crate::post::{Body, Post};
+use crate::post::Body;
 use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -160,9 +160,9 @@ impl Road {
     }
 
     /// A webhook comes in.
-    pub(crate) async fn take_in(&mut self, post: &Post) -> Answer {
+    pub(crate) async fn take_in(&mut self, post: &Body) -> Answer {
         let now = self.hand.now();
-        let (stage, received, body) = match &post.body {
+        let (stage, received, body) = match post {
             Body::Intercom(webhook) => {
                 ("intercom", self.from_intercom.receive(Some(&webhook.signature), &webhook.body, now), &webhook.body)
             }
@@ -239,6 +239,16 @@ impl Road {
         let depths = self.queue.depths(self.hand.now()).await.expect("a queue");
         let waits = depths.into_iter().filter(|(queue, _)| *queue != QueueName::Parked);
         waits.map(|(queue, depth)| (queue, depth.visible + depth.in_flight + depth.dead)).filter(|(_, messages)| *messages > 0).collect()
+    }
+
+    /// What waits, for whoever reads of a failure.
+    pub(crate) async fn look(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for (lane, _) in LANES {
+            let batch = self.queue.receive(lane, 10, VISIBILITY, self.hand.now().plus(Span::from_days(10))).await.expect("a queue");
+            all.extend(batch.into_iter().map(|delivery| format!("{lane} {} {}", delivery.receive_count, delivery.body)));
+        }
+        all
     }
 
     /// Why things were parked, how often.

@@ -28,7 +28,6 @@ const LAST_EVENT: Span = Span::from_mins(3_000);
 const END: Span = Span::from_mins(10_000);
 /// Nothing is written from then on: what waits for a profile waits for 72 hours.
 const QUIET: Span = Span::from_mins(8_000);
-const EVENTS: usize = 300;
 
 pub(crate) struct Outcome {
     pub(crate) summary: String,
@@ -49,7 +48,8 @@ pub(crate) struct World {
     pub(crate) echoes: (usize, usize),
 }
 
-pub(crate) async fn run(seed: u64) -> Outcome {
+/// `events` things happen outside.
+pub(crate) async fn run(seed: u64, events: usize) -> Outcome {
     let mut dice = Rng::with_seed(seed);
     let millis = Arc::new(AtomicI64::new(BEGIN.millis()));
     let tools = tools(seed, &Clock::Manual(Arc::clone(&millis)), &mut dice).await;
@@ -62,7 +62,7 @@ pub(crate) async fn run(seed: u64) -> Outcome {
     let mut world = World { tools, road, life, writes: Vec::new(), problems: Vec::new(), mail: Mail::default(), echoes: (0, 0) };
     world.send(posts, &mut dice);
 
-    let mut moments: Vec<Timestamp> = (0..EVENTS)
+    let mut moments: Vec<Timestamp> = (0..events)
         .map(|_| SETTLED.secs_ceil() + dice.i64(0..(LAST_EVENT.secs_ceil() - SETTLED.secs_ceil())))
         .map(|secs| BEGIN.plus(Span::from_secs(secs)))
         .collect();
@@ -75,7 +75,9 @@ pub(crate) async fn run(seed: u64) -> Outcome {
     moments.sort();
     let mut moments = moments.into_iter().peekable();
     let mut outside = 0;
+    let (mut steps, begun) = (0, std::time::Instant::now());
     loop {
+        steps += 1;
         let now = world.road.hand.now();
         world.road.work().await;
         world.collect(&mut dice);
@@ -98,14 +100,15 @@ pub(crate) async fn run(seed: u64) -> Outcome {
         }
         for post in world.mail.take(next) {
             let answer = world.road.take_in(&post).await;
-            world.count_echoes(&post.body, &answer);
+            world.count_echoes(&post, &answer);
         }
     }
     world.road.hand.set(BEGIN.plus(END));
-    checks::at_rest(&mut world, outside, BEGIN.plus(QUIET), BEGIN.plus(LAST_EVENT).plus(LONGEST_DELAY)).await;
+    checks::at_rest(&mut world, BEGIN.plus(QUIET), BEGIN.plus(LAST_EVENT).plus(LONGEST_DELAY)).await;
     let parked = world.road.parked().await;
     let summary = format!(
-        "{outside} events, written {:?}, woken {}, echoes {:?}, {:?}, parked {parked:?}",
+        "{outside} events, {steps} steps in {:?}, written {:?}, woken {}, echoes {:?}, {:?}, parked {parked:?}",
+        begun.elapsed(),
         by_tool(&world.writes),
         world.road.woken,
         world.echoes,
@@ -127,6 +130,7 @@ impl World {
 
     /// What the tools say by themselves, and of what was done to them.
     fn collect(&mut self, dice: &mut Rng) {
+        self.life.follow_merges(&self.tools);
         writes::take(&self.tools, &mut self.life, &mut self.writes);
         let mut posts: Vec<Body> = self.tools.intercom.take_webhooks().into_iter().map(Body::Intercom).collect();
         posts.extend(self.tools.customerio.take_webhooks().into_iter().map(Body::Customerio));

@@ -4,6 +4,7 @@
 //! Must not know how the product is built inside: it speaks HTTP and SQS, and reads what arrives at the stand-ins of the
 //! vendors' APIs (`trefoil-standins`), whose webhooks are signed as Intercom signs. One exception: `emulated.py` moves
 //! what is due nearer, since nobody can wait for it.
+//! `tests/twosided` is apart from all this: the steps in one process, without AWS.
 //!
 //! The emulator is ministack (<https://pypi.org/project/ministack/>), a Python program without containers. What to know
 //! of version 1.5.33, all of it tried:

@@ -181,10 +181,13 @@ impl Consent {
         }
         // That one of two records opted in says nothing about the other's opt-out: who was out stays out.
         let all_in_at = self.all_in_at();
+        // Which topics are one is not known here, so that an opt-in to any of them is older.
+        let topics_in_at = self.wishes.iter().filter(|(subject, _)| subject.is_topic()).filter_map(|(_, wish)| wish.in_at).max();
         for subject in out {
-            if !self.is_out(&subject) {
-                let wish = self.wishes.entry(subject).or_default();
-                wish.out_at = wish.in_at.max(all_in_at);
+            let in_at = if subject.is_topic() { topics_in_at } else { all_in_at };
+            let wish = self.wishes.entry(subject).or_default();
+            if wish.out_at < wish.in_at.max(in_at) {
+                wish.out_at = wish.in_at.max(in_at);
             }
         }
         // What each tool was told, it was told of one of the two.

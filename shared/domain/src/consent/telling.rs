@@ -136,6 +136,11 @@ impl Consent {
     pub(super) fn is_echo(&mut self, source: Source, change: &ConsentChange, at: Timestamp, act: bool, rules: &ConsentConfig) -> bool {
         let spoken = (source, Subject::of(source, change));
         let Some(switch) = rules.switches.iter().find(|switch| switch.speaks.contains(&spoken)) else { return false };
+        // An event of Segment says what somebody did, and leaves the trait as it was; and it is never ours, since those are
+        // known at the door.
+        if act && source == Source::Segment {
+            return false;
+        }
         // Nearly everybody is in everywhere, and nobody has ever said more: not worth remembering.
         let is_known = self.stands.get(&switch.destination).is_some_and(|stands| stands.contains_key(&switch.key));
         if change.choice == Choice::In && !is_known && !switch.covers.iter().any(|subject| self.wishes.contains_key(subject)) {
@@ -146,7 +151,7 @@ impl Consent {
             return false;
         }
         if change.choice == Choice::Out {
-            let out: Vec<Subject> = switch.covers.iter().filter(|subject| self.is_out(subject)).cloned().collect();
+            let out: Vec<Subject> = self.out_of(switch).map(|(subject, _)| subject.clone()).collect();
             // Told for what has been taken back since: then it says it by itself.
             if out.is_empty() {
                 return false;
@@ -164,11 +169,12 @@ impl Consent {
     }
 
     /// Decides what the tools must be told now. `again`: they may be others than before, or hold other records of the person.
-    pub fn settle(&mut self, event: &EventId, again: bool, rules: &ConsentConfig, now: Timestamp) {
+    /// `several`: tools that keep several records of the person. What one of them says, the others need not know.
+    pub fn settle(&mut self, event: &EventId, again: bool, several: &[Destination], rules: &ConsentConfig, now: Timestamp) {
         let mut moved = again && self.stands.values().flat_map(BTreeMap::values).any(|stand| stand.told.is_some());
         if !self.wishes.is_empty() {
             for switch in &rules.switches {
-                moved |= self.settle_one(switch, now);
+                moved |= self.settle_one(switch, several.contains(&switch.destination), now);
             }
         }
         if moved {
@@ -177,18 +183,18 @@ impl Consent {
         }
     }
 
-    fn settle_one(&mut self, switch: &Switch, now: Timestamp) -> bool {
-        let out = switch.covers.iter().filter(|subject| self.is_out(subject));
-        let out_at = out.filter_map(|subject| self.wishes.get(subject)?.out_at).max();
+    fn settle_one(&mut self, switch: &Switch, several: bool, now: Timestamp) -> bool {
+        let out_at = self.out_of(switch).map(|(_, out_at)| out_at).max();
         let is_back = switch.covers.iter().any(|subject| self.wishes.get(subject).is_some_and(|wish| wish.in_at.is_some()));
         let stand = self.stands.get(&switch.destination).and_then(|stands| stands.get(&switch.key));
         let has = stand.and_then(Stand::now);
         let choice = match out_at {
             Some(out_at) if stand.and_then(|stand| stand.own_in).is_none_or(|own_in| own_in <= out_at) => Choice::Out,
-            None if is_back && has == Some(Choice::Out) => Choice::In,
+            None if is_back && (has == Some(Choice::Out) || (several && has.is_some())) => Choice::In,
             Some(_) | None => return false,
         };
-        if has == Some(choice) {
+        let was_told = || stand.and_then(|stand| stand.told).is_some_and(|told| told.choice == choice);
+        if has == Some(choice) && (!several || was_told()) {
             return false;
         }
         let stand = self.stands.entry(switch.destination).or_default().entry(switch.key.clone()).or_default();
@@ -196,6 +202,15 @@ impl Consent {
         let at = stand.heard.map_or(now, |heard| now.max(heard.at));
         stand.told = Some(Belief { choice, at });
         true
+    }
+
+    /// What the person is out of, of all that the switch covers, and since when. A topic that the tools share is one topic: an
+    /// explicit opt-in to it in one of them is one in all.
+    fn out_of<'s>(&'s self, switch: &'s Switch) -> impl Iterator<Item = (&'s Subject, Timestamp)> {
+        let wishes = || switch.covers.iter().filter_map(|subject| Some((subject, self.wishes.get(subject)?)));
+        let back_at = if switch.is_topic { wishes().filter_map(|(_, wish)| wish.in_at).max() } else { None };
+        let out = wishes().filter(|(subject, _)| self.is_out(subject)).filter_map(|(subject, wish)| Some((subject, wish.out_at?)));
+        out.filter(move |(_, out_at)| back_at.is_none_or(|back_at| *out_at >= back_at))
     }
 
     /// What this tool is to be told, by key, and since when: the same told again is to be written again.

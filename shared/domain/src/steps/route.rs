@@ -15,8 +15,8 @@ use crate::outcome::{CONCERNS_NO_PERSON, Outcome, Reason};
 use crate::person::{Opening, Person, RecordKey};
 use crate::plan::{Plan, plan, plan_for_nobody};
 use crate::ports::{
-    Alias, AliasKey, Clock, Commit, ConflictNote, Delivery, Disposition, Found, Jitter, Message, Put, Queue, QueueName, Record, Store,
-    StoreError, Wake,
+    Alias, AliasKey, Clock, Commit, ConflictNote, Delivery, Destination, Disposition, Found, Jitter, Message, Put, Queue, QueueName,
+    Record, Store, StoreError, Wake,
 };
 use crate::rules::Routes;
 use crate::tickets::{TicketFact, TicketId};
@@ -419,7 +419,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let deleted_at = ticket.and_then(|t| found.aliases.get(&AliasKey::of_ticket(&event.workspace, t))).and_then(|a| a.deleted_at);
         let folded = fold(&mut person, event, deleted_at, self.config, now);
         move_facet(&mut person, event, grew, self.config, now);
-        person.consent.settle(&event.id, gained, &self.config.consent, now);
+        let contacts = person.ids.get(&IdKind::IntercomId).map_or(0, BTreeMap::len);
+        let several: &[Destination] = if contacts > 1 { &[Destination::Intercom] } else { &[] };
+        person.consent.settle(&event.id, gained, several, &self.config.consent, now);
         let campaign = self.campaign(event).and_then(|campaign| found.aliases.get(&AliasKey::of_campaign(&event.workspace, campaign)));
         let campaign_name = campaign.and_then(|alias| alias.label.as_ref()?.name.as_deref());
         let news = person.wrote.strip(event);

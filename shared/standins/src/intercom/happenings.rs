@@ -4,7 +4,9 @@
 use super::notices;
 use super::shapes;
 use super::webhook::Webhook;
-use super::world::{Author, ContactChange, Conversation, ConversationState, Life, NewContact, NewPart, NotInWorld, Priority, Rating};
+use super::world::{
+    Author, Consent, ContactChange, Conversation, ConversationState, Life, NewContact, NewPart, NotInWorld, Priority, Rating,
+};
 use super::{CustomerReopens, Intercom, RatedParts};
 use serde_json::json;
 
@@ -204,6 +206,39 @@ impl Intercom {
         self.participants(conversation, contact, "conversation.contact.detached", "participant_removed", |contacts| {
             contacts.retain(|known| known != contact);
         })
+    }
+
+    /// The person leaves all mail, or wants it again. Returns `contact.unsubscribed` or `contact.subscribed`.
+    ///
+    /// # Errors
+    /// No such contact.
+    pub fn choose_mail(&self, contact: &str, wants: bool) -> Result<Webhook, NotInWorld> {
+        let mut inside = self.shared.inside();
+        let contact =
+            inside.world.edit_contact(contact, self.shared.options.clock.now_ms(), |contact| contact.unsubscribed_from_emails = !wants)?;
+        Ok(self.shared.consent(&mut inside.world, &contact, None, wants))
+    }
+
+    /// The person chooses one type of subscription, or against it. Returns `granular.subscribe` or `granular.unsubscribe`.
+    ///
+    /// # Errors
+    /// No such contact or type.
+    pub fn choose_subscription(&self, contact: &str, kind: &str, wants: bool) -> Result<Webhook, NotInWorld> {
+        let mut inside = self.shared.inside();
+        let unknown = || NotInWorld { what: "subscription type", id: kind.to_owned() };
+        let kind = inside.world.subscription_type(kind).cloned().ok_or_else(unknown)?;
+        let contact = inside.world.edit_contact(contact, self.shared.options.clock.now_ms(), |contact| {
+            let attached = match kind.consent {
+                Consent::OptIn => wants,
+                Consent::OptOut => !wants,
+            };
+            if attached {
+                contact.subscriptions.insert(kind.id.clone());
+            } else {
+                contact.subscriptions.remove(&kind.id);
+            }
+        })?;
+        Ok(self.shared.consent(&mut inside.world, &contact, Some(&kind), wants))
     }
 
     fn open(&self, contact: &str, by: Author, priority: Priority, topic: &str) -> Result<(String, Webhook), NotInWorld> {

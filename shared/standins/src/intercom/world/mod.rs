@@ -31,7 +31,7 @@ pub(crate) const ADMIN_EMAIL: &str = "jo@example.com";
 /// A test or a demo named something that does not exist (any more).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotInWorld {
-    /// `contact`, `conversation`, `company` or `ticket`.
+    /// `contact`, `conversation`, `company`, `ticket` or `subscription type`.
     pub what: &'static str,
     pub id: String,
 }

@@ -30,6 +30,7 @@ SECRETS = {
     "trefoil/customerio-signing-keys": "reporting-key-of-the-tests,actions-key-of-the-tests",
     "trefoil/segment-shared-secret": "segment-secret-of-the-tests",
     "trefoil/pipelines-shared-secret": "pipelines-secret-of-the-tests",
+    "trefoil/segment-write-key": "write-key-of-the-tests",
 }
 
 # On AWS the permission for an action is the one for its batch, which has no action of its own in IAM; the emulator asks

@@ -1,7 +1,6 @@
 //! The `trefoil` program.
 
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -27,11 +26,7 @@ enum Command {
     /// Runs everything in this process, with all state in one file.
     Serve(trefoil::serve::Arguments),
     /// Checks configuration files and names every problem with its line.
-    Check {
-        /// Files to check.
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
+    Check(trefoil::check::Arguments),
     /// Lists people whose ids do not fit together, and settles it as you say.
     Conflicts(trefoil::conflicts::Arguments),
     /// Lists what people may have seen or not, since no answer came, and goes on as you say.
@@ -44,7 +39,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => trefoil::demo::run(&arguments),
         Command::Plan(arguments) => trefoil::plan::run(&arguments),
         Command::Serve(arguments) => trefoil::serve::run(&arguments),
-        Command::Check { files } => trefoil::check::run(&files),
+        Command::Check(arguments) => trefoil::check::run(&arguments),
         Command::Conflicts(arguments) => trefoil::conflicts::run(&arguments),
         Command::Review(arguments) => trefoil::review::run(&arguments),
     }

@@ -26,12 +26,12 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use trefoil_standins::intercom::{NewContact, Priority};
-use trefoil_standins::{CustomerIo, Intercom, customerio, intercom};
+use trefoil_standins::{CustomerIo, Intercom, Segment, customerio, intercom, segment};
 use trefoil_tests::build;
 
 const STARTS: usize = 20;
 const LIMIT: Duration = Duration::from_secs(10);
-const FUNCTIONS: [&str; 5] = ["ingest-intercom", "route-events", "send-intercom", "send-customerio", "scan-people"];
+const FUNCTIONS: [&str; 6] = ["ingest-intercom", "route-events", "send-intercom", "send-customerio", "send-segment", "scan-people"];
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -43,6 +43,7 @@ async fn run() {
     let (aws_url, _server) = serve(Router::new().fallback(Aws::answer).with_state(Arc::clone(&aws))).await;
     let intercom = Intercom::start(intercom::Options::default()).await.expect("a port");
     let customerio = CustomerIo::start(customerio::Options::default()).await.expect("a port");
+    let segment = Segment::start(segment::Options::default()).await.expect("a port");
     let new = NewContact { external_id: Some("user-1".to_owned()), email: Some("sam@example.com".to_owned()), ..NewContact::default() };
     let (contact, _) = intercom.create_contact(new);
     customerio.add_profile(Some("user-1"), Some("sam@example.com"), &[]);
@@ -60,6 +61,7 @@ async fn run() {
             "route-events" => aws.batch_of("events"),
             "send-intercom" => aws.batch_of("intercom-state"),
             "send-customerio" => aws.batch_of("customerio-state"),
+            "send-segment" => aws.batch_of("segment-out"),
             _ => json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} }),
         };
         let binary = build::release(function);
@@ -67,13 +69,13 @@ async fn run() {
         let mut starts = Vec::new();
         for _ in 0..STARTS {
             lock(&aws.items).clone_from(&before);
-            starts.push(start(&binary, &event, &environment(&aws_url, &intercom, &customerio)).await);
+            starts.push(start(&binary, &event, &environment(&aws_url, &intercom, &customerio, &segment)).await);
         }
         report(function, &binary, &starts);
     }
 }
 
-fn environment(aws_url: &str, intercom: &Intercom, customerio: &CustomerIo) -> Vec<(String, String)> {
+fn environment(aws_url: &str, intercom: &Intercom, customerio: &CustomerIo, segment: &Segment) -> Vec<(String, String)> {
     let queue = |name: &str| format!("{aws_url}/000000000000/{name}.fifo");
     let (intercom_options, customerio_options) = (intercom.options(), customerio.options());
     let variables = [
@@ -95,6 +97,7 @@ fn environment(aws_url: &str, intercom: &Intercom, customerio: &CustomerIo) -> V
         ("TREFOIL_QUEUE_CUSTOMERIO", queue("customerio")),
         ("TREFOIL_QUEUE_INTERCOM_STATE", queue("intercom-state")),
         ("TREFOIL_QUEUE_INTERCOM", queue("intercom")),
+        ("TREFOIL_QUEUE_SEGMENT", queue("segment-out")),
         ("TREFOIL_QUEUE_PARKED", queue("parked")),
         ("TREFOIL_INTERCOM_CLIENT_SECRET", intercom_options.client_secret.clone()),
         ("TREFOIL_INTERCOM_TOKEN", intercom_options.access_token.clone()),
@@ -104,6 +107,8 @@ fn environment(aws_url: &str, intercom: &Intercom, customerio: &CustomerIo) -> V
         ("TREFOIL_CUSTOMERIO_APP_API_KEY", customerio_options.app_api_key.clone()),
         ("TREFOIL_CUSTOMERIO_URL", customerio.track_url()),
         ("TREFOIL_CUSTOMERIO_APP_URL", customerio.app_url()),
+        ("TREFOIL_SEGMENT_WRITE_KEY", segment.options().write_key.clone()),
+        ("TREFOIL_SEGMENT_URL", format!("{}/v1", segment.url())),
     ];
     variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

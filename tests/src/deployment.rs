@@ -12,7 +12,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use trefoil_standins::intercom::Webhook;
-use trefoil_standins::{CustomerIo, Intercom, customerio, intercom};
+use trefoil_standins::{CustomerIo, Intercom, Segment, customerio, intercom, segment};
 
 /// As in `emulated.py`.
 pub const CLIENT_SECRET: &str = "client-secret-of-the-tests";
@@ -22,8 +22,16 @@ pub const SEGMENT_SECRET: &str = "segment-secret-of-the-tests";
 pub const PIPELINES_SECRET: &str = "pipelines-secret-of-the-tests";
 const STACK: &str = "trefoil";
 /// The binaries that the template names.
-const BINARIES: [&str; 7] =
-    ["ingest-intercom", "ingest-customerio", "ingest-segment", "route-events", "send-customerio", "send-intercom", "scan-people"];
+const BINARIES: [&str; 8] = [
+    "ingest-intercom",
+    "ingest-customerio",
+    "ingest-segment",
+    "route-events",
+    "send-customerio",
+    "send-intercom",
+    "send-segment",
+    "scan-people",
+];
 /// Long enough for a busy machine with two cores; a state that does not come costs this once.
 const LIMIT: Duration = Duration::from_secs(60);
 /// After so many deliveries a message of events.fifo is given up.
@@ -37,6 +45,8 @@ pub enum Queue {
     Customerio,
     IntercomState,
     Intercom,
+    /// What is to be written there.
+    SegmentOut,
 }
 
 impl Queue {
@@ -47,6 +57,7 @@ impl Queue {
             Self::Customerio => "Customerio",
             Self::IntercomState => "IntercomState",
             Self::Intercom => "Intercom",
+            Self::SegmentOut => "SegmentOut",
         }
     }
 }
@@ -67,6 +78,7 @@ pub struct Deployment {
     http: reqwest::Client,
     pub customerio: CustomerIo,
     pub intercom: Intercom,
+    pub segment: Segment,
 }
 
 impl Deployment {
@@ -87,6 +99,7 @@ impl Deployment {
         let binaries = build::functions(&BINARIES);
         let customerio = CustomerIo::start(customerio_options()).await.expect("a port for Customer.io");
         let intercom = Intercom::start(intercom_options()).await.expect("a port for Intercom");
+        let segment = Segment::start(segment_options()).await.expect("a port for Segment");
         // reqwest wants one even for plain HTTP; a second one installed is no harm.
         rustls::crypto::ring::default_provider().install_default().ok();
         let http = reqwest::Client::new();
@@ -106,6 +119,9 @@ impl Deployment {
             "SegmentSharedSecretName=trefoil/segment-shared-secret".to_owned(),
             "PipelinesSharedSecretName=trefoil/pipelines-shared-secret".to_owned(),
             "SegmentEventBus=default".to_owned(),
+            "SegmentWriteKeyName=trefoil/segment-write-key".to_owned(),
+            "SegmentRegion=us".to_owned(),
+            format!("SegmentUrl={}/v1", segment.url()),
             // A batch that is lost with its function comes back after 5 s. Looking at a queue counts as a delivery.
             "WorkerTimeout=20".to_owned(),
             "QueueVisibility=5".to_owned(),
@@ -117,7 +133,7 @@ impl Deployment {
         let said = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.success(), "the template could not be deployed:\n{said}\n{}", emulator.log());
         let outputs = serde_json::from_slice(&done.stdout).expect("the outputs of the stack");
-        Self { sqs: sqs(&emulator), http, emulator, outputs, customerio, intercom }
+        Self { sqs: sqs(&emulator), http, emulator, outputs, customerio, intercom, segment }
     }
 
     /// Sends a body as Intercom does, with this signature. Answers the status and the body.
@@ -190,7 +206,7 @@ impl Deployment {
 
     /// Panics if anything was given up on the way to a destination.
     pub async fn assert_nothing_was_given_up(&self) {
-        for queue in [Queue::CustomerioState, Queue::Customerio, Queue::IntercomState, Queue::Intercom] {
+        for queue in [Queue::CustomerioState, Queue::Customerio, Queue::IntercomState, Queue::Intercom, Queue::SegmentOut] {
             assert_eq!(self.dead_letters(queue).await, [""; 0], "{queue:?}\n{}", self.logs());
         }
     }
@@ -274,6 +290,11 @@ fn intercom_options() -> intercom::Options {
         client_secret: CLIENT_SECRET.to_owned(),
         ..intercom::Options::default()
     }
+}
+
+/// The credentials as in `emulated.py`.
+fn segment_options() -> segment::Options {
+    segment::Options { write_key: "write-key-of-the-tests".to_owned(), ..segment::Options::default() }
 }
 
 fn sqs(emulator: &Emulator) -> Client {

@@ -219,7 +219,7 @@ fn what_customerio_refuses_for_a_while_arrives_once() {
             person.until_attribute(deployment, "open_ticket_priority", "urgent").await;
             assert_eq!(person.attribute(deployment, "open_ticket_count").as_deref(), Some("1"));
         }
-        let queues = [Queue::Events, Queue::CustomerioState, Queue::Customerio, Queue::IntercomState, Queue::Intercom];
+        let queues = [Queue::Events, Queue::CustomerioState, Queue::Customerio, Queue::IntercomState, Queue::Intercom, Queue::SegmentOut];
         for queue in queues {
             let drained = async || (deployment.depth(queue).await == 0).then_some(());
             deployment.until(&format!("nothing is left in {queue:?}"), drained).await;
@@ -256,6 +256,24 @@ fn a_profile_that_appears_later_gets_the_state() {
         person.until_attribute(deployment, "has_open_ticket", "true").await;
         drop(paused);
         person.until_events(deployment, "support_ticket_opened", 1).await;
+        deployment.assert_nothing_was_given_up().await;
+    });
+}
+
+#[test]
+fn segment_is_told_of_the_open_ticket_as_well() {
+    Deployment::test(async |deployment| {
+        let person = Person::known(deployment, "gus");
+        let is_told = async |expected: bool| {
+            let known = async || (deployment.segment.profile(&person.user)?.traits.get("has_open_ticket")? == expected).then_some(());
+            deployment.until(&format!("has_open_ticket is {expected} for {} at Segment", person.user), known).await;
+        };
+        let (conversation, webhook) = person.opens(deployment, Priority::None);
+        deployment.deliver(&webhook).await;
+        is_told(true).await;
+        deployment.deliver(&closed(deployment, &conversation)).await;
+        is_told(false).await;
+        assert!(deployment.segment.lost().is_empty(), "{:?}", deployment.segment.lost());
         deployment.assert_nothing_was_given_up().await;
     });
 }

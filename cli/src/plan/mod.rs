@@ -4,6 +4,7 @@
 //! asked; nothing leaves the machine. The clock stands still, and one thing is done after the other, so that the same input
 //! gives the same output.
 
+mod asked;
 mod bodies;
 mod known;
 mod line;
@@ -33,7 +34,7 @@ use trefoil_platform::settings::Environment;
 what ended otherwise than done, or waits. Nothing leaves this machine, and no signature or secret is needed.\n\
 Bodies build on each other; two with the same id of the vendor's are one webhook, delivered twice (`duplicate`).\n\
 What is due later is not waited for; it says `waits: …` and until when. Of the environment only TREFOIL_WORKSPACE,\n\
-TREFOIL_CONFIG, TREFOIL_INTERCOM_APP_ID, TREFOIL_INTERCOM_REGION and TREFOIL_CUSTOMERIO_REGION are read.\n\n\
+TREFOIL_CONFIG, TREFOIL_INTERCOM_APP_ID, TREFOIL_INTERCOM_REGION, TREFOIL_CUSTOMERIO_REGION and TREFOIL_SEGMENT_REGION are read.\n\n\
 Exit code 0; 65 when a file cannot be read or a body is not JSON; 78 when the configuration is wrong.\n\n\
 Examples:\n  trefoil plan --source intercom --assume-known webhook.json\n  \
 trefoil plan --source intercom --state people.db opened.json\n  \

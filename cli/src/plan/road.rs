@@ -1,6 +1,7 @@
 //! The road of one body: ingest, then one lane after the other until nothing can be received any more.
 
 use super::Still;
+use super::asked::{CAMPAIGN_NAME, actions, asked_of_app, job, look_up, routes};
 use super::bodies::Body;
 use super::known;
 use super::line::{Line, Request};
@@ -13,21 +14,21 @@ use std::sync::Arc;
 use trefoil_connectors::customerio::{self, CustomerioClient, CustomerioSettings};
 use trefoil_connectors::http::{Http, HttpSettings};
 use trefoil_connectors::intercom::{self, IntercomClient, IntercomSettings};
-use trefoil_domain::action::CustomerioVerb;
+use trefoil_connectors::segment::{self, SegmentClient, SegmentSettings};
 use trefoil_domain::config::Config;
 use trefoil_domain::event::{Event, Workspace};
 use trefoil_domain::id::EventId;
-use trefoil_domain::job::{Job, LookUp, Work};
+use trefoil_domain::job::{LookUp, Work};
 use trefoil_domain::ports::{Clock, Delivery, Disposition, Jitter, Message, QueueName, Received, Record, Store as _};
 use trefoil_domain::rules::Routes;
 use trefoil_domain::steps::ingest::{Answer, ingest};
 use trefoil_domain::steps::send_intercom::{EventNameBudget, IntercomSender};
-use trefoil_domain::steps::{route::Router, send::Sender};
+use trefoil_domain::steps::{route::Router, send_customerio::CustomerioSender, send_segment::SegmentSender};
 use trefoil_domain::time::Span;
-use trefoil_platform::settings::{CustomerioRegion, IntercomRegion, Plan};
+use trefoil_platform::settings::{CustomerioRegion, IntercomRegion, Plan, SegmentRegion};
 use trefoil_platform::sqlite::{Db, SqliteQueue, SqliteStore};
 use trefoil_standins::journal::Recorded;
-use trefoil_standins::{customerio as standin_customerio, intercom as standin_intercom};
+use trefoil_standins::{customerio as standin_customerio, intercom as standin_intercom, segment as standin_segment};
 
 /// As on AWS. The clock stands still, so that it never runs out.
 const VISIBILITY: Span = Span::from_mins(3);
@@ -37,8 +38,14 @@ const BATCH: usize = 10;
 /// No limit of a vendor matters where no time passes.
 const UNLIMITED: f64 = 1e9;
 /// In this order, from the front again after each batch: what a look-up answers comes before what waits for it.
-const LANES: [QueueName; 5] =
-    [QueueName::Events, QueueName::IntercomState, QueueName::Intercom, QueueName::CustomerioState, QueueName::Customerio];
+const LANES: [QueueName; 6] = [
+    QueueName::Events,
+    QueueName::IntercomState,
+    QueueName::Intercom,
+    QueueName::CustomerioState,
+    QueueName::Customerio,
+    QueueName::Segment,
+];
 
 /// The shortest wait, always.
 struct Steady;
@@ -59,11 +66,14 @@ pub(crate) struct Road {
     customerio: CustomerioClient<Still>,
     intercom: IntercomClient,
     names: EventNameBudget,
+    segment: SegmentClient<Still>,
     /// Real addresses, to show.
     customerio_region: customerio::Region,
     intercom_region: intercom::Region,
+    segment_region: segment::Region,
     customerio_standin: standin_customerio::CustomerIo,
     intercom_standin: standin_intercom::Intercom,
+    segment_standin: standin_segment::Segment,
     reasons: Reasons,
     _logged: tracing::subscriber::DefaultGuard,
     /// Last, so that the file in it is closed before.
@@ -82,12 +92,15 @@ impl Road {
         let options = standin_customerio::Options { clock: hands.clone(), ..standin_customerio::Options::default() };
         let customerio_standin = standin_customerio::CustomerIo::start(options).await.map_err(|e| format!("no stand-in: {e}"))?;
         let options = standin_intercom::Options {
-            clock: hands,
+            clock: hands.clone(),
             requests_per_window: u32::MAX,
             has_everything: true,
             ..standin_intercom::Options::default()
         };
         let intercom_standin = standin_intercom::Intercom::start(options).await.map_err(|e| format!("no stand-in: {e}"))?;
+
+        let options = standin_segment::Options { clock: hands, requests_per_second: u32::MAX, ..standin_segment::Options::default() };
+        let segment_standin = standin_segment::Segment::start(options).await.map_err(|e| format!("no stand-in: {e}"))?;
 
         let (db, folder) = match state {
             Some(file) => (Db::open_file(file).map_err(|e| e.to_string())?, None),
@@ -107,6 +120,10 @@ impl Road {
             Some(IntercomRegion::Au) => intercom::Region::Au,
             Some(IntercomRegion::Us) | None => intercom::Region::Us,
         };
+        let segment_region = match settings.segment {
+            Some(SegmentRegion::Eu) => segment::Region::Eu,
+            Some(SegmentRegion::Us) | None => segment::Region::Us,
+        };
         let known = customerio_standin.options();
         let customerio = CustomerioSettings {
             region: customerio_region,
@@ -118,6 +135,7 @@ impl Road {
             track_per_second: UNLIMITED,
             app_per_second: UNLIMITED,
             copies: 1,
+            dates_as_seconds: config.customerio.dates_as_seconds,
         };
         let intercom = IntercomSettings {
             region: intercom_region,
@@ -130,6 +148,13 @@ impl Road {
             create_attributes: false,
             in_app_message_type: "in_app".to_owned(),
         };
+        let segment = SegmentSettings {
+            region: segment_region,
+            url: Some(format!("{}/v1", segment_standin.url())),
+            write_key: SecretString::from(segment_standin.options().write_key.as_str()),
+            per_second: UNLIMITED,
+            copies: 1,
+        };
         Ok(Self {
             clock,
             workspace: settings.workspace.clone(),
@@ -140,10 +165,13 @@ impl Road {
             queue,
             customerio: CustomerioClient::new(&customerio, &http, clock).map_err(|e| e.to_string())?,
             intercom: IntercomClient::new(&intercom, &http).map_err(|e| e.to_string())?,
+            segment: SegmentClient::new(&segment, &http, clock).map_err(|e| e.to_string())?,
             customerio_region,
             intercom_region,
+            segment_region,
             customerio_standin,
             intercom_standin,
+            segment_standin,
             reasons,
             _logged: logged,
             _folder: folder,
@@ -207,8 +235,9 @@ impl Road {
                 IntercomSender { store, queue, clock, jitter, intercom, config, names }.handle(lane, deliveries).await
             }
             QueueName::CustomerioState | QueueName::Customerio => {
-                Sender { store, queue, clock, jitter, destination: &self.customerio, config }.handle(lane, deliveries).await
+                CustomerioSender { store, queue, clock, jitter, customerio: &self.customerio, config }.handle(lane, deliveries).await
             }
+            QueueName::Segment => SegmentSender { store, queue, clock, jitter, segment: &self.segment, config }.handle(deliveries).await,
             // Nobody receives it.
             QueueName::Parked => Vec::new(),
         }
@@ -216,7 +245,7 @@ impl Road {
 
     /// Takes the requests of a batch out of the journals.
     fn requests(&self, deliveries: &[Delivery], line: &mut Line) {
-        let work: BTreeSet<&str> = deliveries.iter().filter_map(|delivery| job(&delivery.body)).flat_map(|job| actions(&job)).collect();
+        let work: BTreeSet<String> = deliveries.iter().filter_map(|delivery| job(&delivery.body)).flat_map(|job| actions(&job)).collect();
         let work = work.into_iter().collect::<Vec<_>>().join("+");
         let show = |recorded: Recorded, destination, action: &str, base: &str| Request {
             destination,
@@ -238,6 +267,10 @@ impl Road {
         for recorded in self.intercom_standin.journal().requests() {
             line.requests.push(show(recorded, "intercom", &work, self.intercom_region.url()));
         }
+        for recorded in self.segment_standin.journal().requests() {
+            line.requests.push(show(recorded, "segment", &work, self.segment_region.url().trim_end_matches("/v1")));
+        }
+        self.segment_standin.journal().clear();
         self.customerio_standin.journal().clear();
         self.intercom_standin.journal().clear();
     }
@@ -291,7 +324,10 @@ impl Item {
         let stage = match &job.work {
             Work::IntercomLookUp(question) => format!("{lane}#{}", look_up(question)),
             Work::CustomerioLookUp(_) => format!("{lane}#{CAMPAIGN_NAME}"),
-            Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::Intercom(_) => format!("{lane}#{}", job.about()),
+            Work::Consent { .. } => format!("{lane}#consent#{}", job.about()),
+            Work::CustomerioFacet { .. } | Work::SegmentFacet { .. } | Work::Customerio(_) | Work::Intercom(_) | Work::Segment(_) => {
+                format!("{lane}#{}", job.about())
+            }
         };
         let routes = routes(&job);
         Some(Self { event: job.event, stage, routes })
@@ -329,13 +365,16 @@ fn never_received(lane: QueueName, message: &Message, line: &mut Line) {
     match lane {
         QueueName::Parked => {}
         QueueName::Events => line.skip("ingest", "duplicate"),
-        QueueName::CustomerioState | QueueName::Customerio | QueueName::IntercomState | QueueName::Intercom => {
+        QueueName::CustomerioState | QueueName::Customerio | QueueName::IntercomState | QueueName::Intercom | QueueName::Segment => {
             let Some(job) = job(&message.body) else { return };
             for route in routes(&job) {
                 match &job.work {
                     Work::IntercomLookUp(LookUp::Contact { .. }) => line.skip(&route, "asked_already"),
                     Work::IntercomLookUp(LookUp::Conversation { .. })
                     | Work::CustomerioFacet { .. }
+                    | Work::SegmentFacet { .. }
+                    | Work::Consent { .. }
+                    | Work::Segment(_)
                     | Work::Customerio(_)
                     | Work::CustomerioLookUp(_)
                     | Work::Intercom(_) => {
@@ -345,52 +384,4 @@ fn never_received(lane: QueueName, message: &Message, line: &mut Line) {
             }
         }
     }
-}
-
-fn job(body: &str) -> Option<Job> {
-    serde_json::from_str(body).ok()
-}
-
-/// What a job's requests are made for.
-fn actions(job: &Job) -> Vec<&'static str> {
-    match &job.work {
-        Work::CustomerioFacet { .. } => vec!["support_facet"],
-        Work::Customerio(actions) => actions
-            .iter()
-            .map(|action| match action.what {
-                CustomerioVerb::TrackEvent { .. } => "track_event",
-            })
-            .collect(),
-        // Told by the address that is asked.
-        Work::CustomerioLookUp(_) => Vec::new(),
-        Work::Intercom(actions) => actions.iter().map(|action| action.what.name()).collect(),
-        Work::IntercomLookUp(question) => vec![look_up(question)],
-    }
-}
-
-fn routes(job: &Job) -> Vec<String> {
-    match &job.work {
-        // As the plan calls it.
-        Work::CustomerioFacet { .. } => vec!["support facet".to_owned()],
-        Work::Customerio(actions) => actions.iter().map(|action| action.route.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
-        Work::Intercom(actions) => actions.iter().map(|action| action.route.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
-        Work::CustomerioLookUp(_) => vec![CAMPAIGN_NAME.to_owned()],
-        Work::IntercomLookUp(question) => vec![look_up(question).to_owned()],
-    }
-}
-
-/// What a question about a campaign is called.
-const CAMPAIGN_NAME: &str = "campaign_name";
-
-fn look_up(question: &LookUp) -> &'static str {
-    match question {
-        LookUp::Contact { .. } => "look_up_contact",
-        LookUp::Conversation { .. } => "re_read_conversation",
-    }
-}
-
-/// The App API finds profiles, and names campaigns.
-fn asked_of_app(recorded: &Recorded) -> Option<&'static str> {
-    let path = recorded.path.strip_prefix("/v1/")?;
-    Some(if path.starts_with("customers") { "find_profile" } else { CAMPAIGN_NAME })
 }

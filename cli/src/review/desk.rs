@@ -137,7 +137,13 @@ fn unknown(entry: &Entry) -> Result<Option<(&str, Timestamp)>, String> {
 pub(super) fn action(entry: &Entry) -> Option<&IntercomAction> {
     match &entry.job.work {
         Work::Intercom(actions) => actions.iter().find(|action| action.id == entry.action),
-        Work::CustomerioFacet { .. } | Work::Customerio(_) | Work::CustomerioLookUp(_) | Work::IntercomLookUp(_) => None,
+        Work::CustomerioFacet { .. }
+        | Work::SegmentFacet { .. }
+        | Work::Consent { .. }
+        | Work::Customerio(_)
+        | Work::CustomerioLookUp(_)
+        | Work::IntercomLookUp(_)
+        | Work::Segment(_) => None,
     }
 }
 

@@ -20,14 +20,15 @@ use tokio::task::JoinSet;
 use trefoil_connectors::customerio::{self, CustomerioClient, CustomerioSettings};
 use trefoil_connectors::http::{Http, HttpSettings};
 use trefoil_connectors::intercom::{self, IntercomClient, IntercomSettings};
+use trefoil_connectors::segment::{self, SegmentClient, SegmentSettings};
 use trefoil_domain::config::{self, Config};
-use trefoil_domain::ports::{Clock, Customerio, Delivery, Disposition, Intercom, QueueError, QueueName};
+use trefoil_domain::ports::{Clock, Customerio, Delivery, Destination, Disposition, Intercom, QueueError, QueueName, Segment};
 use trefoil_domain::rules::Routes;
 use trefoil_domain::steps::send_intercom::{EventNameBudget, IntercomSender};
-use trefoil_domain::steps::{route::Router, scan::scan, send::Sender};
+use trefoil_domain::steps::{route::Router, scan::scan, send_customerio::CustomerioSender, send_segment::SegmentSender};
 use trefoil_domain::time::{Span, Timestamp};
 use trefoil_platform::clock::{SystemClock, SystemJitter};
-use trefoil_platform::settings::{CustomerioRegion, Environment, IntercomRegion, Serve};
+use trefoil_platform::settings::{CustomerioRegion, Environment, IntercomRegion, SegmentRegion, Serve};
 use trefoil_platform::sqlite::{Db, SqliteQueue, SqliteStore};
 use trefoil_platform::telemetry;
 
@@ -35,7 +36,8 @@ use trefoil_platform::telemetry;
 #[command(
     after_help = "The settings come from the environment: TREFOIL_INTERCOM_CLIENT_SECRET, TREFOIL_INTERCOM_TOKEN, TREFOIL_INTERCOM_REGION,\n\
 TREFOIL_CUSTOMERIO_SITE_ID, TREFOIL_CUSTOMERIO_API_KEY, TREFOIL_CUSTOMERIO_APP_API_KEY (optional), TREFOIL_CUSTOMERIO_REGION;\n\
-to take webhooks of the other tools TREFOIL_CUSTOMERIO_SIGNING_KEYS, TREFOIL_SEGMENT_SHARED_SECRET, TREFOIL_PIPELINES_SHARED_SECRET.\n\
+to take webhooks of the other tools TREFOIL_CUSTOMERIO_SIGNING_KEYS, TREFOIL_SEGMENT_SHARED_SECRET, TREFOIL_PIPELINES_SHARED_SECRET;\n\
+to write to Segment TREFOIL_SEGMENT_WRITE_KEY, TREFOIL_SEGMENT_REGION.\n\
 README.md lists all of them.\n\nExample:\n  trefoil serve --listen 127.0.0.1:8787 --data /var/lib/trefoil --config trefoil.yaml"
 )]
 pub struct Arguments {
@@ -149,6 +151,8 @@ struct Parts {
     customerio: CustomerioClient<SystemClock>,
     intercom: IntercomClient,
     names: EventNameBudget,
+    /// `None`: nothing is written there.
+    segment: Option<SegmentClient<SystemClock>>,
 }
 
 /// A running Trefoil.
@@ -173,13 +177,18 @@ impl Node {
     ///
     /// # Errors
     /// A setting, the file or the address cannot be used; the text says which, and what to do.
-    pub async fn start(settings: Serve, config: Config, routes: Routes, data: &Path, listen: SocketAddr) -> Result<Self, String> {
+    pub async fn start(settings: Serve, mut config: Config, routes: Routes, data: &Path, listen: SocketAddr) -> Result<Self, String> {
         let db = Db::open(data).map_err(|e| e.to_string())?;
         let queue = SqliteQueue::new(db.clone(), Arc::new(SystemClock), MAX_RECEIVES);
         let store = SqliteStore::new(db);
         let endpoints = endpoints::endpoints(&settings, &config, queue.clone())?;
         let http = Http::new(HttpSettings::default()).map_err(|e| e.to_string())?;
-        let (customerio, intercom) = (customerio(&settings, &http)?, intercom(&settings, &http)?);
+        let (customerio, intercom) = (customerio(&settings, &config, &http)?, intercom(&settings, &http)?);
+        let segment = segment(&settings, &http)?;
+        if segment.is_none() {
+            // Nobody would do what is asked of it.
+            config.off.insert(Destination::Segment);
+        }
         if settings.customerio.app_api_key.is_none() {
             tracing::warn!(
                 "TREFOIL_CUSTOMERIO_APP_API_KEY is not set: profiles cannot be looked up. State is written update-only; events are held back unless \
@@ -187,7 +196,7 @@ impl Node {
             );
         }
         let names = EventNameBudget::new(&config);
-        let parts = Arc::new(Parts { store: store.clone(), queue: queue.clone(), config, routes, customerio, intercom, names });
+        let parts = Arc::new(Parts { store: store.clone(), queue: queue.clone(), config, routes, customerio, intercom, names, segment });
         let listener =
             TcpListener::bind(listen).await.map_err(|e| format!("cannot listen on {listen}: {e}; choose another address with --listen"))?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
@@ -221,7 +230,9 @@ impl Node {
                 let p = Arc::clone(&p);
                 async move {
                     let (store, queue, clock, jitter) = (&p.store, &p.queue, &SystemClock, &SystemJitter);
-                    Sender { store, queue, clock, jitter, destination: &p.customerio, config: &p.config }.handle(lane, deliveries).await
+                    CustomerioSender { store, queue, clock, jitter, customerio: &p.customerio, config: &p.config }
+                        .handle(lane, deliveries)
+                        .await
                 }
             };
             tasks.spawn(worker(feed(lane), move |now| q.customerio.pause(now), work));
@@ -238,6 +249,18 @@ impl Node {
             };
             tasks.spawn(worker(feed(lane), move |now| Intercom::pause(&q.intercom, now), work));
         }
+        if parts.segment.is_some() {
+            let (p, q) = (Arc::clone(&parts), Arc::clone(&parts));
+            let work = move |deliveries| {
+                let p = Arc::clone(&p);
+                async move {
+                    let (store, queue, clock, jitter) = (&p.store, &p.queue, &SystemClock, &SystemJitter);
+                    let Some(segment) = &p.segment else { return Vec::new() };
+                    SegmentSender { store, queue, clock, jitter, segment, config: &p.config }.handle(deliveries).await
+                }
+            };
+            tasks.spawn(worker(feed(QueueName::Segment), move |now| q.segment.as_ref().and_then(|segment| segment.pause(now)), work));
+        }
         tasks.spawn(scanner(parts, stage));
         Ok(Self { address, store, queue, stop, tasks })
     }
@@ -253,7 +276,7 @@ impl Node {
     }
 }
 
-fn customerio(settings: &Serve, http: &Http) -> Result<CustomerioClient<SystemClock>, String> {
+fn customerio(settings: &Serve, config: &Config, http: &Http) -> Result<CustomerioClient<SystemClock>, String> {
     let api = &settings.customerio;
     let settings = CustomerioSettings {
         // Without a region both addresses are given.
@@ -266,6 +289,7 @@ fn customerio(settings: &Serve, http: &Http) -> Result<CustomerioClient<SystemCl
         track_per_second: api.requests_per_sec,
         app_per_second: api.app_requests_per_sec,
         copies: 1,
+        dates_as_seconds: config.customerio.dates_as_seconds,
     };
     CustomerioClient::new(&settings, http, SystemClock).map_err(|e| e.to_string())
 }
@@ -289,6 +313,18 @@ fn intercom(settings: &Serve, http: &Http) -> Result<IntercomClient, String> {
         in_app_message_type: api.in_app_message_type.clone(),
     };
     IntercomClient::new(&settings, http).map_err(|e| e.to_string())
+}
+
+fn segment(settings: &Serve, http: &Http) -> Result<Option<SegmentClient<SystemClock>>, String> {
+    let Some(api) = &settings.segment_api else { return Ok(None) };
+    let region = match api.region {
+        Some(SegmentRegion::Eu) => segment::Region::Eu,
+        // Without a region the address is given.
+        Some(SegmentRegion::Us) | None => segment::Region::Us,
+    };
+    let (url, write_key) = (api.url.clone(), api.write_key.clone());
+    let settings = SegmentSettings { region, url, write_key, per_second: api.requests_per_sec, copies: 1 };
+    SegmentClient::new(&settings, http, SystemClock).map(Some).map_err(|e| e.to_string())
 }
 
 /// Where a worker gets its batches from, and how it knows when to end.

@@ -118,7 +118,7 @@ impl Ada {
         let depths = self.stage.queues().depths(SystemClock.now()).await.expect("the file can be read");
         for (queue, Depth { visible, in_flight, dead }) in depths {
             let undone = match queue {
-                QueueName::Events | QueueName::Parked => visible + in_flight,
+                QueueName::Events | QueueName::Segment | QueueName::Parked => visible + in_flight,
                 QueueName::CustomerioState | QueueName::Customerio | QueueName::IntercomState | QueueName::Intercom => 0,
             };
             assert_eq!((undone, dead), (0, 0), "left in {queue}\n{output}");

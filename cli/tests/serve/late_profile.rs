@@ -13,7 +13,7 @@ use trefoil_domain::event::Workspace;
 use trefoil_domain::ports::{Clock, Delivery, QueueName};
 use trefoil_domain::rules::Routes;
 use trefoil_domain::steps::ingest::ingest;
-use trefoil_domain::steps::{look_up::LookUps, route::Router, scan::scan, send::Sender};
+use trefoil_domain::steps::{look_up::LookUps, route::Router, scan::scan, send_customerio::CustomerioSender};
 use trefoil_domain::time::{Span, Timestamp};
 use trefoil_platform::clock::SystemJitter;
 use trefoil_platform::sqlite::{Db, SqliteQueue, SqliteStore};
@@ -103,9 +103,9 @@ impl ByHand {
                     QueueName::Events => Router { store, queue, clock, jitter, config, routes: &self.routes }.handle(batch).await,
                     QueueName::IntercomState => LookUps { store, queue, clock, jitter, intercom: &self.look_ups }.handle(batch).await,
                     QueueName::CustomerioState | QueueName::Customerio => {
-                        Sender { store, queue, clock, jitter, destination: &self.customerio, config }.handle(name, batch).await
+                        CustomerioSender { store, queue, clock, jitter, customerio: &self.customerio, config }.handle(name, batch).await
                     }
-                    QueueName::Intercom | QueueName::Parked => Vec::new(),
+                    QueueName::Intercom | QueueName::Segment | QueueName::Parked => Vec::new(),
                 };
                 self.queue.settle(name, settled, clock.now()).await.expect("the file can be written");
             }

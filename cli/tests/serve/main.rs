@@ -15,6 +15,7 @@ mod late_profile;
 mod outage;
 mod process;
 mod review;
+mod segment_out;
 mod settings;
 mod sources;
 mod stage;

@@ -91,7 +91,7 @@ impl Stage {
         let depths = self.queues().depths(SystemClock.now()).await.expect("the file can be read");
         for (queue, Depth { visible, in_flight, dead }) in depths {
             let undone = match queue {
-                QueueName::Events | QueueName::IntercomState => visible + in_flight,
+                QueueName::Events | QueueName::IntercomState | QueueName::Segment => visible + in_flight,
                 QueueName::CustomerioState | QueueName::Customerio | QueueName::Intercom | QueueName::Parked => 0,
             };
             assert_eq!((undone, dead), (0, 0), "left in {queue}");

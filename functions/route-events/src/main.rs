@@ -4,7 +4,7 @@
 #![recursion_limit = "256"]
 
 use trefoil_domain::config;
-use trefoil_domain::ports::QueueName;
+use trefoil_domain::ports::{Destination, QueueName};
 use trefoil_domain::steps::route::Router;
 use trefoil_platform::aws::{Aws, DynamoStore, SqsQueue};
 use trefoil_platform::clock::{SystemClock, SystemJitter};
@@ -16,7 +16,11 @@ async fn main() -> Result<(), Error> {
         let aws = Aws::new(&environment.aws()?);
         let settings = environment.route_events()?;
         let (file, text) = lambda::read_config(&settings.config)?;
-        let (config, routes) = config::check(&file, &text)?;
+        let (mut config, routes) = config::check(&file, &text)?;
+        // Without it nobody would do what is asked of Segment.
+        if settings.queues.get(QueueName::Segment).is_none() {
+            config.off.insert(Destination::Segment);
+        }
         let store = DynamoStore::new(aws.dynamodb(), settings.tables);
         let queue = SqsQueue::new(aws.sqs(), settings.queues.clone());
         if settings.warm {

@@ -9,7 +9,7 @@ use trefoil_connectors::customerio::{CustomerioClient, CustomerioSettings, Regio
 use trefoil_connectors::http::{Http, HttpSettings};
 use trefoil_domain::config;
 use trefoil_domain::ports::QueueName;
-use trefoil_domain::steps::send::Sender;
+use trefoil_domain::steps::send_customerio::CustomerioSender;
 use trefoil_platform::aws::{Aws, DynamoStore, SqsQueue};
 use trefoil_platform::clock::{SystemClock, SystemJitter};
 use trefoil_platform::lambda::{self, Error, sqs};
@@ -38,6 +38,7 @@ async fn main() -> Result<(), Error> {
                 app_per_second: api.app_requests_per_sec,
                 // The settings have divided already.
                 copies: 1,
+                dates_as_seconds: config.customerio.dates_as_seconds,
             },
             &http,
             SystemClock,
@@ -47,8 +48,14 @@ async fn main() -> Result<(), Error> {
         if settings.warm {
             tokio::join!(store.warm(), queue.warm());
         }
-        let sender =
-            Sender { store: &store, queue: &queue, clock: &SystemClock, jitter: &SystemJitter, destination: &customerio, config: &config };
+        let sender = CustomerioSender {
+            store: &store,
+            queue: &queue,
+            clock: &SystemClock,
+            jitter: &SystemJitter,
+            customerio: &customerio,
+            config: &config,
+        };
         let from = lambda::fed_by(&settings.queues, &[QueueName::CustomerioState, QueueName::Customerio])?;
         sqs::run_sqs(&from, &aws.sqs(), &SystemClock, async |lane, deliveries| sender.handle(lane, deliveries).await).await
     })

@@ -101,6 +101,23 @@ pub struct CustomerioApi {
     pub app_requests_per_sec: f64,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SegmentRegion {
+    Us,
+    Eu,
+}
+
+/// What it takes to write to Segment.
+#[derive(Clone, Debug)]
+pub struct SegmentApi {
+    pub write_key: SecretString,
+    /// Set unless `url` is.
+    pub region: Option<SegmentRegion>,
+    pub url: Option<String>,
+    /// This copy's share of the limit, without any margin.
+    pub requests_per_sec: f64,
+}
+
 /// Names of the three tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableNames {
@@ -133,6 +150,7 @@ pub(crate) fn queue_variable(queue: QueueName) -> &'static str {
         QueueName::Customerio => variable::QUEUE_CUSTOMERIO,
         QueueName::IntercomState => variable::QUEUE_INTERCOM_STATE,
         QueueName::Intercom => variable::QUEUE_INTERCOM,
+        QueueName::Segment => variable::QUEUE_SEGMENT,
         QueueName::Parked => variable::QUEUE_PARKED,
     }
 }
@@ -293,11 +311,41 @@ pub(super) fn customerio_api(reader: &mut Reader<'_>) -> Option<CustomerioApi> {
     })
 }
 
+/// As [`segment_api`], where it may be left out. The outer `None` is a problem, the inner a write key that is not set.
+#[expect(clippy::option_option, reason = "unset and unreadable are different things")]
+pub(super) fn optional_segment_api(reader: &mut Reader<'_>) -> Option<Option<SegmentApi>> {
+    match reader.optional_secret(variable::SEGMENT_WRITE_KEY)? {
+        Some(write_key) => segment_with(reader, Some(write_key)).map(Some),
+        None => Some(None),
+    }
+}
+
+pub(super) fn segment_api(reader: &mut Reader<'_>) -> Option<SegmentApi> {
+    let write_key = reader.secret(variable::SEGMENT_WRITE_KEY, "the write key of an HTTP API source at Segment (Settings, API Keys)");
+    segment_with(reader, write_key)
+}
+
+fn segment_with(reader: &mut Reader<'_>, write_key: Option<SecretString>) -> Option<SegmentApi> {
+    let url = url(reader, variable::SEGMENT_URL);
+    let region = segment_region(reader, matches!(url, Some(None)));
+    let requests_per_sec = rate(reader, variable::SEGMENT_RATE, 500.0);
+    let copies = copies(reader);
+    Some(SegmentApi { write_key: write_key?, region: region?, url: url?, requests_per_sec: requests_per_sec? / copies? })
+}
+
 pub(super) fn tables(reader: &mut Reader<'_>) -> Option<TableNames> {
     let people = reader.required(variable::TABLE_PEOPLE, "the name of the people table");
     let aliases = reader.required(variable::TABLE_ALIASES, "the name of the aliases table");
     let history = reader.required(variable::TABLE_HISTORY, "the name of the history table");
     Some(TableNames { people: people?, aliases: aliases?, history: history? })
+}
+
+/// All queues; that of Segment may be missing.
+pub(super) fn all_queues(reader: &mut Reader<'_>) -> Option<QueueUrls> {
+    let must_be_there: Vec<_> = QueueName::ALL.into_iter().filter(|queue| *queue != QueueName::Segment).collect();
+    let QueueUrls(mut urls) = queues(reader, &must_be_there)?;
+    urls.extend(reader.optional(variable::QUEUE_SEGMENT).map(|url| (QueueName::Segment, url)));
+    Some(QueueUrls(urls))
 }
 
 /// These queues must be there.
@@ -334,6 +382,13 @@ pub(super) fn intercom_region(reader: &mut Reader<'_>, wanted: bool) -> Option<O
 pub(super) fn customerio_region(reader: &mut Reader<'_>, wanted: bool) -> Option<Option<CustomerioRegion>> {
     let known = [("us", CustomerioRegion::Us), ("eu", CustomerioRegion::Eu)];
     region(reader, variable::CUSTOMERIO_REGION, &known, wanted)
+}
+
+/// As [`region`].
+#[expect(clippy::option_option, reason = "unset and unreadable are different things")]
+pub(super) fn segment_region(reader: &mut Reader<'_>, wanted: bool) -> Option<Option<SegmentRegion>> {
+    let known = [("us", SegmentRegion::Us), ("eu", SegmentRegion::Eu)];
+    region(reader, variable::SEGMENT_REGION, &known, wanted)
 }
 
 /// A region is never guessed: the wrong one would send people's data to another continent.

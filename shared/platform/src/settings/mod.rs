@@ -10,12 +10,12 @@ mod roles;
 #[cfg(feature = "aws")]
 pub(crate) use groups::MIN_SIGNING_SECRET_BYTES;
 pub use groups::{
-    AwsSettings, CustomerioApi, CustomerioRegion, CustomerioWebhook, IntercomApi, IntercomRegion, IntercomWebhook, QueueUrls,
-    SegmentWebhook, TableNames,
+    AwsSettings, CustomerioApi, CustomerioRegion, CustomerioWebhook, IntercomApi, IntercomRegion, IntercomWebhook, QueueUrls, SegmentApi,
+    SegmentRegion, SegmentWebhook, TableNames,
 };
 pub use roles::{
     IngestCustomerio, IngestIntercom, IngestSegment, Operator, OperatorAws, Plan, RouteEvents, ScanPeople, SegmentWayIn, SendCustomerio,
-    SendIntercom, Serve,
+    SendIntercom, SendSegment, Serve,
 };
 
 use secrecy::{ExposeSecret, SecretString};
@@ -88,6 +88,15 @@ pub mod variable {
     /// `full` or `first`: whether a batch must be signed as a whole, or its first message will do. Default `full`.
     pub const SEGMENT_BATCH_SIGNATURE: &str = "TREFOIL_SEGMENT_BATCH_SIGNATURE";
 
+    /// Secret. Write key of the source at Segment that is written to. Default in `serve`: none, and nothing is written there.
+    pub const SEGMENT_WRITE_KEY: &str = "TREFOIL_SEGMENT_WRITE_KEY";
+    /// `us` or `eu`: where the Segment workspace is hosted. Required with the write key unless the URL is given.
+    pub const SEGMENT_REGION: &str = "TREFOIL_SEGMENT_REGION";
+    /// Base URL of Segment's Tracking API with its `/v1`, in place of the region's.
+    pub const SEGMENT_URL: &str = "TREFOIL_SEGMENT_URL";
+    /// Requests per second to Segment. Default 500.
+    pub const SEGMENT_RATE: &str = "TREFOIL_SEGMENT_RATE";
+
     /// Names of the tables.
     pub const TABLE_PEOPLE: &str = "TREFOIL_TABLE_PEOPLE";
     pub const TABLE_ALIASES: &str = "TREFOIL_TABLE_ALIASES";
@@ -99,6 +108,8 @@ pub mod variable {
     pub const QUEUE_CUSTOMERIO: &str = "TREFOIL_QUEUE_CUSTOMERIO";
     pub const QUEUE_INTERCOM_STATE: &str = "TREFOIL_QUEUE_INTERCOM_STATE";
     pub const QUEUE_INTERCOM: &str = "TREFOIL_QUEUE_INTERCOM";
+    /// What is to be written to Segment. Default for the router: none, and nothing is written there.
+    pub const QUEUE_SEGMENT: &str = "TREFOIL_QUEUE_SEGMENT";
     pub const QUEUE_PARKED: &str = "TREFOIL_QUEUE_PARKED";
     /// URL of a queue that an EventBridge rule fills with Segment's events. Set: the function is fed from it, and takes no
     /// webhooks. Default: none.
@@ -115,7 +126,7 @@ pub mod variable {
     pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 
     /// Those that are secrets.
-    pub const SECRETS: [&str; 8] = [
+    pub const SECRETS: [&str; 9] = [
         INTERCOM_CLIENT_SECRET,
         INTERCOM_TOKEN,
         CUSTOMERIO_SIGNING_KEYS,
@@ -124,6 +135,7 @@ pub mod variable {
         CUSTOMERIO_APP_API_KEY,
         SEGMENT_SHARED_SECRET,
         PIPELINES_SHARED_SECRET,
+        SEGMENT_WRITE_KEY,
     ];
 
     /// Those of them with which others sign. While one is being changed, either may have signed.

@@ -2,7 +2,7 @@
 
 use super::groups::{
     self, AwsSettings, CustomerioApi, CustomerioRegion, CustomerioWebhook, IntercomApi, IntercomRegion, IntercomWebhook, QueueUrls,
-    SegmentWebhook, TableNames,
+    SegmentApi, SegmentRegion, SegmentWebhook, TableNames,
 };
 use super::{Environment, Problems, Reader, variable};
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ pub enum SegmentWayIn {
 pub struct RouteEvents {
     pub config: PathBuf,
     pub tables: TableNames,
-    /// All of them.
+    /// All of them; that of Segment may be missing where nothing is written there.
     pub queues: QueueUrls,
     pub warm: bool,
 }
@@ -66,7 +66,7 @@ pub struct SendCustomerio {
     pub config: PathBuf,
     pub customerio: CustomerioApi,
     pub tables: TableNames,
-    /// Both of Customer.io, parked.
+    /// Events, both of Customer.io, parked.
     pub queues: QueueUrls,
     pub warm: bool,
 }
@@ -79,6 +79,18 @@ pub struct SendIntercom {
     pub intercom: IntercomApi,
     pub tables: TableNames,
     /// Events, both of Intercom, parked.
+    pub queues: QueueUrls,
+    pub warm: bool,
+}
+
+/// `send-segment`.
+#[derive(Clone, Debug)]
+pub struct SendSegment {
+    pub workspace: Workspace,
+    pub config: PathBuf,
+    pub segment: SegmentApi,
+    pub tables: TableNames,
+    /// Segment, parked.
     pub queues: QueueUrls,
     pub warm: bool,
 }
@@ -105,6 +117,8 @@ pub struct Serve {
     pub segment: SegmentWebhook,
     pub customerio: CustomerioApi,
     pub intercom: IntercomApi,
+    /// Unset: nothing is written to Segment.
+    pub segment_api: Option<SegmentApi>,
 }
 
 /// What an operator does by hand, such as `trefoil conflicts`.
@@ -165,7 +179,7 @@ impl Environment {
     pub fn route_events(&self) -> Result<RouteEvents, Problems> {
         self.read(|reader| {
             let tables = groups::tables(reader);
-            let queues = groups::queues(reader, &QueueName::ALL);
+            let queues = groups::all_queues(reader);
             let warm = warm(reader);
             Some(RouteEvents { config: config(reader), tables: tables?, queues: queues?, warm: warm? })
         })
@@ -178,7 +192,7 @@ impl Environment {
             let workspace = groups::workspace(reader);
             let customerio = groups::customerio_api(reader);
             let tables = groups::tables(reader);
-            let queues = groups::queues(reader, &[QueueName::CustomerioState, QueueName::Customerio, QueueName::Parked]);
+            let queues = groups::queues(reader, &[QueueName::Events, QueueName::CustomerioState, QueueName::Customerio, QueueName::Parked]);
             let warm = warm(reader);
             Some(SendCustomerio {
                 workspace: workspace?,
@@ -213,6 +227,26 @@ impl Environment {
 
     /// # Errors
     /// As [`Environment::ingest_intercom`].
+    pub fn send_segment(&self) -> Result<SendSegment, Problems> {
+        self.read(|reader| {
+            let workspace = groups::workspace(reader);
+            let segment = groups::segment_api(reader);
+            let tables = groups::tables(reader);
+            let queues = groups::queues(reader, &[QueueName::Segment, QueueName::Parked]);
+            let warm = warm(reader);
+            Some(SendSegment {
+                workspace: workspace?,
+                config: config(reader),
+                segment: segment?,
+                tables: tables?,
+                queues: queues?,
+                warm: warm?,
+            })
+        })
+    }
+
+    /// # Errors
+    /// As [`Environment::ingest_intercom`].
     pub fn scan_people(&self) -> Result<ScanPeople, Problems> {
         self.read(|reader| {
             let workspace = groups::workspace(reader);
@@ -233,6 +267,7 @@ impl Environment {
             let segment = groups::segment_webhook(reader);
             let customerio = groups::customerio_api(reader);
             let intercom = groups::intercom_api(reader);
+            let segment_api = groups::optional_segment_api(reader);
             Some(Serve {
                 workspace: workspace?,
                 config: config(reader),
@@ -241,6 +276,7 @@ impl Environment {
                 segment: segment?,
                 customerio: customerio?,
                 intercom: intercom?,
+                segment_api: segment_api?,
             })
         })
     }
@@ -295,6 +331,7 @@ pub struct Plan {
     /// Unset: nobody said; only addresses to show depend on it.
     pub intercom: Option<IntercomRegion>,
     pub customerio: Option<CustomerioRegion>,
+    pub segment: Option<SegmentRegion>,
 }
 
 impl Environment {
@@ -305,8 +342,16 @@ impl Environment {
             let workspace = groups::workspace(reader);
             let intercom = groups::intercom_region(reader, false);
             let customerio = groups::customerio_region(reader, false);
+            let segment = groups::segment_region(reader, false);
             let app_id = reader.optional(variable::INTERCOM_APP_ID);
-            Some(Plan { workspace: workspace?, config: config(reader), app_id, intercom: intercom?, customerio: customerio? })
+            Some(Plan {
+                workspace: workspace?,
+                config: config(reader),
+                app_id,
+                intercom: intercom?,
+                customerio: customerio?,
+                segment: segment?,
+            })
         })
     }
 }

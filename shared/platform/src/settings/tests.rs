@@ -1,4 +1,5 @@
 use super::*;
+use trefoil_domain::ports::QueueName;
 use trefoil_domain::time::Span;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
@@ -25,7 +26,7 @@ fn a_complete_environment_is_read() {
     assert_eq!(settings.webhook.client_secrets.len(), 1);
     assert_eq!(settings.webhook.app_id, None);
     assert!(settings.warm);
-    assert_eq!(settings.queues.get(trefoil_domain::ports::QueueName::Events), Some("https://sqs.example.com/1/events.fifo"));
+    assert_eq!(settings.queues.get(QueueName::Events), Some("https://sqs.example.com/1/events.fifo"));
     assert!(!format!("{settings:?}").contains("canary"), "secrets stay out of debug output");
 }
 
@@ -247,6 +248,83 @@ fn segments_secrets_may_be_stored_and_serve_needs_none_of_them() {
     assert!(without.segment_secrets.is_empty() && without.pipelines_secrets.is_empty());
     let with = environment(&[&SERVE[..], &[(variable::SEGMENT_SHARED_SECRET, SECRET)]].concat()).serve().expect("complete").segment;
     assert_eq!(with.segment_secrets.len(), 1);
+}
+
+const WRITES_TO_SEGMENT: [(&str, &str); 2] = [(variable::SEGMENT_WRITE_KEY, "canary"), (variable::SEGMENT_REGION, "EU")];
+
+#[test]
+fn one_machine_writes_to_segment_only_with_a_write_key() {
+    let with = |more: &[(&str, &str)]| environment(&[&SERVE[..], more].concat()).serve().map(|settings| settings.segment_api);
+    assert!(with(&[]).expect("complete").is_none());
+    let region_alone = [WRITES_TO_SEGMENT[1], (variable::SEGMENT_WRITE_KEY, " ")];
+    assert!(with(&region_alone).expect("as templates leave it").is_none());
+    let api = with(&WRITES_TO_SEGMENT).expect("complete").expect("set up");
+    assert_eq!((api.region, api.url.as_deref(), api.requests_per_sec), (Some(SegmentRegion::Eu), None, 500.0));
+    assert!(!format!("{api:?}").contains("canary"), "secrets stay out of debug output");
+    let shared = [WRITES_TO_SEGMENT[0], WRITES_TO_SEGMENT[1], (variable::SEGMENT_RATE, "100"), (variable::CONCURRENCY, "4")];
+    assert_eq!(with(&shared).expect("complete").map(|api| api.requests_per_sec), Some(25.0));
+}
+
+#[test]
+fn the_region_of_segment_is_never_guessed() {
+    let with = |more: &[(&str, &str)]| environment(&[&SERVE[..], &WRITES_TO_SEGMENT[..1], more].concat()).serve();
+    for bad in [&[][..], &[(variable::SEGMENT_REGION, "au")]] {
+        let problems = with(bad).expect_err("no region");
+        assert_eq!(named(&problems), [variable::SEGMENT_REGION]);
+        assert!(!problems.to_string().contains("canary"), "{problems}");
+    }
+    let stand_in = with(&[(variable::SEGMENT_URL, "http://127.0.0.1:8080/")]).expect("the URL is enough").segment_api.expect("set up");
+    assert_eq!((stand_in.region, stand_in.url.as_deref()), (None, Some("http://127.0.0.1:8080")));
+    assert_eq!(named(&with(&[(variable::SEGMENT_URL, "127.0.0.1")]).expect_err("not a URL")), [variable::SEGMENT_URL]);
+    let no_rate = [WRITES_TO_SEGMENT[1], (variable::SEGMENT_RATE, "0")];
+    assert_eq!(named(&with(&no_rate).expect_err("no rate")), [variable::SEGMENT_RATE]);
+}
+
+const TABLES: [(&str, &str); 3] = [(variable::TABLE_PEOPLE, "p"), (variable::TABLE_ALIASES, "a"), (variable::TABLE_HISTORY, "h")];
+
+#[test]
+fn the_sender_to_segment_needs_its_write_key_which_may_be_stored() {
+    let expected = [
+        variable::SEGMENT_WRITE_KEY,
+        variable::SEGMENT_REGION,
+        variable::TABLE_PEOPLE,
+        variable::TABLE_ALIASES,
+        variable::TABLE_HISTORY,
+        variable::QUEUE_SEGMENT,
+        variable::QUEUE_PARKED,
+    ];
+    assert_eq!(named(&environment(&[]).send_segment().expect_err("incomplete")), expected);
+    let queues = [(variable::QUEUE_SEGMENT, "https://sqs.example.com/1/segment.fifo"), INGEST[2]];
+    let stored = [("TREFOIL_SEGMENT_WRITE_KEY_SECRET", "trefoil/segment-write-key"), WRITES_TO_SEGMENT[1]];
+    let mut environment = environment(&[&TABLES[..], &queues, &stored].concat());
+    assert_eq!(environment.stored_secrets(), [(variable::SEGMENT_WRITE_KEY, "trefoil/segment-write-key".to_owned())]);
+    environment.put_secret(variable::SEGMENT_WRITE_KEY, Ok("canary".into()));
+    let settings = environment.send_segment().expect("complete");
+    assert_eq!(settings.segment.write_key.expose_secret(), "canary");
+    assert_eq!(settings.queues.get(QueueName::Segment), Some(queues[0].1));
+}
+
+#[test]
+fn the_router_runs_without_the_queue_of_segment_alone() {
+    let all = QueueName::ALL.map(groups::queue_variable);
+    let with = |queues: &[&'static str]| {
+        let queues: Vec<_> = queues.iter().map(|queue| (*queue, "https://sqs.example.com/1/some.fifo")).collect();
+        environment(&[&TABLES[..], &queues].concat()).route_events()
+    };
+    assert!(with(&all).expect("complete").queues.get(QueueName::Segment).is_some());
+    for left_out in all {
+        let others: Vec<_> = all.into_iter().filter(|queue| *queue != left_out).collect();
+        match with(&others) {
+            Ok(settings) => assert!(left_out == variable::QUEUE_SEGMENT && settings.queues.get(QueueName::Segment).is_none()),
+            Err(problems) => assert_eq!((left_out != variable::QUEUE_SEGMENT, named(&problems)), (true, vec![left_out])),
+        }
+    }
+}
+
+#[test]
+fn the_sender_to_customerio_can_say_what_a_campaign_is_called() {
+    let problems = environment(&SERVE[3..]).send_customerio().expect_err("no queues, no tables");
+    assert!(named(&problems).contains(&variable::QUEUE_EVENTS), "{problems}");
 }
 
 #[test]

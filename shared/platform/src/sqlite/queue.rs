@@ -277,6 +277,7 @@ fn number(queue: QueueName) -> i64 {
         QueueName::Intercom => 4,
         QueueName::Parked => 5,
         QueueName::IntercomState => 6,
+        QueueName::Segment => 7,
     }
 }
 
@@ -289,6 +290,7 @@ fn index(queue: QueueName) -> usize {
         QueueName::Intercom => 3,
         QueueName::Parked => 4,
         QueueName::IntercomState => 5,
+        QueueName::Segment => 6,
     }
 }
 

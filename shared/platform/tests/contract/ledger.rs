@@ -3,7 +3,7 @@
 use crate::store::{NOW, elsewhere, person, race, wins, workspace};
 use std::sync::Arc;
 use trefoil_domain::action::{Action, IntercomVerb};
-use trefoil_domain::event::Workspace;
+use trefoil_domain::event::{Source, Workspace};
 use trefoil_domain::id::{ActionId, EventId};
 use trefoil_domain::job::{Job, Work};
 use trefoil_domain::ledger::{Entry, Ledger, Next, Review};
@@ -18,7 +18,7 @@ fn at(secs: i64) -> Timestamp {
 pub(crate) fn entry(workspace: &Workspace, n: usize, begun: i64) -> Entry {
     let id = ActionId::from_stored(format!("{n:064x}"));
     let what = IntercomVerb::AddNote { body: "Renewal is due \u{fffe}".to_owned(), on: Default::default() };
-    let action = Action { id: id.clone(), route: "renewal".to_owned(), occurred_at: NOW, what };
+    let action = Action { id: id.clone(), route: "renewal".to_owned(), occurred_at: NOW, origin: Source::Intercom, what };
     let (event, work) = (EventId::from_stored(format!("event {n}")), Work::Intercom(vec![action]));
     let job = Job { event, workspace: workspace.clone(), person: Some(person(n).id), created_at: NOW, work };
     Entry::new(job, id, at(begun))

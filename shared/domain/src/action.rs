@@ -22,7 +22,7 @@ pub struct Action<V> {
     pub occurred_at: Timestamp,
     /// Who reported the fact.
     pub origin: Source,
-    #[serde(flatten)]
+    /// Apart in JSON, too: a field of a verb may have the name of one of the above.
     pub what: V,
 }
 

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use trefoil_domain::action::{CustomerioVerb, IntercomVerb, SegmentVerb, Verb};
+use trefoil_domain::action::{Action, CustomerioVerb, IntercomVerb, SegmentVerb, Verb};
 use trefoil_domain::config::{self, ACTIONS, CampaignNames, EMBEDDED, Need, Shape, Trigger};
-use trefoil_domain::event::{Attributes, Behaviour, Event, Kind, Workspace, event_id};
+use trefoil_domain::event::{Attributes, Behaviour, Event, Kind, Source, Workspace, action_id, event_id};
+use trefoil_domain::job::{Job, Work};
 use trefoil_domain::ports::Destination;
 use trefoil_domain::rules::{Decision, PersonView, Routes, Scope};
 use trefoil_domain::time::Timestamp;
@@ -150,6 +151,9 @@ fn the_table_and_the_types_agree() {
             Destination::Segment => serde_json::from_value(Value::Object(expected.clone())).map(Verb::Segment),
         };
         assert_eq!(by_tag.expect("a verb"), verb);
+        let job = job_of(verb.clone());
+        let read = serde_json::from_str::<Job>(&serde_json::to_string(&job).expect("JSON"));
+        assert_eq!(read.unwrap_or_else(|e| panic!("{} is not read back from its job: {e}", kind.name)), job);
         assert_eq!(told(verb), Value::Object(expected), "{}", kind.name);
         for field in kind.fields {
             let mut fewer = all.clone();
@@ -164,6 +168,20 @@ fn the_table_and_the_types_agree() {
             }
         }
     }
+}
+
+fn job_of(verb: Verb) -> Job {
+    fn one<V>(what: V) -> Vec<Action<V>> {
+        vec![Action { id: action_id(&["a"]), route: "a".to_owned(), occurred_at: NOW, origin: Source::Segment, what }]
+    }
+    let work = match verb {
+        Verb::Customerio(verb) => Work::Customerio(one(verb)),
+        Verb::Intercom(verb) => Work::Intercom(one(verb)),
+        Verb::Segment(verb) => Work::Segment(one(verb)),
+    };
+    let workspace = Workspace::new("main").expect("a name");
+    let event = event_id(Source::Segment, &workspace, &["e"]);
+    Job { event, workspace, person: None, created_at: NOW, work }
 }
 
 #[test]

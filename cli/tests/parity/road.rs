@@ -1,38 +1,39 @@
-//! The road of one case: ingest, route, send, until nothing can be received any more. The clock stands still.
+//! The road of one case: ingest, route, send, until nothing can be received any more. The clock moves only to let what waits
+//! for seconds come again.
 
 use secrecy::SecretString;
 use serde_json::Value;
 use std::sync::Arc;
-use trefoil_connectors::http::{Http, HttpSettings};
-use trefoil_connectors::intercom::{IntercomClient, IntercomSettings, Region};
+use std::time::Duration;
 use trefoil_connectors::segment::{BatchSignature, SegmentWebhooks};
-use trefoil_domain::config;
+use trefoil_domain::config::{self, Config};
 use trefoil_domain::event::{Source, Workspace};
-use trefoil_domain::ports::{Clock, Disposition, Jitter, QueueName};
+use trefoil_domain::ports::{Clock, Delivery, Disposition, Jitter, QueueName, Store as _};
+use trefoil_domain::rules::Routes;
 use trefoil_domain::steps::ingest::{Answer, ingest};
 use trefoil_domain::steps::route::Router;
-use trefoil_domain::steps::send_intercom::{EventNameBudget, IntercomSender};
 use trefoil_domain::time::{Span, Timestamp};
 use trefoil_domain::wanted::Wanted;
 use trefoil_platform::sqlite::{Db, SqliteQueue, SqliteStore};
-use trefoil_standins::intercom::{Intercom, Options, sign};
+use trefoil_standins::intercom::sign;
 use trefoil_standins::journal::Recorded;
 
 /// 2024-05-14T09:30:20Z: right after what was recorded.
-const NOW: Timestamp = Timestamp::from_secs(1_715_679_020);
-const LANES: [QueueName; 3] = [QueueName::Events, QueueName::IntercomState, QueueName::Intercom];
+pub(crate) const HAND_AT: Timestamp = Timestamp::from_secs(1_715_679_020);
 const SECRET: &str = "a-secret-that-protects-nothing";
+const MOST_IN_BATCH: usize = 10;
 
-#[derive(Clone, Copy)]
-struct Still;
+/// One hand for the road and the stand-in.
+#[derive(Clone, Debug)]
+pub(crate) struct Hand(pub(crate) trefoil_standins::Clock);
 
-impl Clock for Still {
+impl Clock for Hand {
     fn now(&self) -> Timestamp {
-        NOW
+        Timestamp::from_secs(self.0.now())
     }
 }
 
-struct Steady;
+pub(crate) struct Steady;
 
 impl Jitter for Steady {
     fn unit(&self) -> f64 {
@@ -40,7 +41,7 @@ impl Jitter for Steady {
     }
 }
 
-/// What Intercom saw of a case.
+/// What the destination saw of a case.
 pub(crate) struct Ran {
     /// In order, questions included.
     pub(crate) requests: Vec<Recorded>,
@@ -55,87 +56,104 @@ impl Ran {
     }
 }
 
-pub(crate) async fn run(yaml: &str, calls: &[Value], set: impl FnOnce(&Intercom)) -> Ran {
-    let (config, routes) = config_of(yaml);
-    let workspace = Workspace::new("main").expect("a name");
-    let hands = trefoil_standins::Clock::manual(NOW.secs());
-    let options = Options { clock: hands, has_everything: true, ..Options::default() };
-    let standin = Intercom::start(options).await.expect("a stand-in");
-    set(&standin);
-    let settings = IntercomSettings {
-        region: Region::Us,
-        url: Some(standin.url()),
-        access_token: SecretString::from(standin.options().access_token.as_str()),
-        per_second: 1e9,
-        copies: 1,
-        admin_id: None,
-        create_attributes: false,
-        in_app_message_type: "in_app".to_owned(),
-    };
-    let http = Http::new(HttpSettings::default()).expect("a client");
-    let client = IntercomClient::new(&settings, &http).expect("a client");
-    let folder = tempfile::tempdir().expect("a folder");
-    let db = Db::open(folder.path()).expect("a file");
-    let queue = SqliteQueue::new(db.clone(), Arc::new(Still), 1000);
-    let store = SqliteStore::new(db);
-    let names = EventNameBudget::new(&config);
+pub(crate) struct Road {
+    pub(crate) config: Config,
+    routes: Routes,
+    workspace: Workspace,
+    pub(crate) store: SqliteStore,
+    pub(crate) queue: SqliteQueue,
+    pub(crate) clock: Hand,
+    pub(crate) jitter: Steady,
+    _folder: tempfile::TempDir,
+}
 
-    let secrets = [SecretString::from(SECRET)];
-    let webhooks = SegmentWebhooks::new(&secrets, workspace.clone(), Source::Segment, Wanted::of(&config), BatchSignature::Full);
-    let webhooks = webhooks.expect("a long secret");
-    let mut ended = Vec::new();
-    for call in calls {
-        let body = serde_json::to_vec(call).expect("JSON");
-        let received = webhooks.receive(Some(sign(SECRET, &body).trim_start_matches("sha1=")), &body, NOW).expect("our own signature");
-        ended.push(format!("{received:?}").chars().take_while(|c| c.is_alphanumeric()).collect());
-        let answer = ingest(&queue, &Still, "ingest-segment", &workspace, Ok(received), &body).await;
-        assert!(!matches!(answer, Answer::Unavailable(_)), "the queue takes it");
+impl Road {
+    pub(crate) fn new(yaml: &str, clock: Hand) -> Self {
+        let (config, routes) = config::check("case.yaml", yaml).unwrap_or_else(|problems| panic!("{problems}\n{yaml}"));
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = Db::open(folder.path()).expect("a file");
+        let queue = SqliteQueue::new(db.clone(), Arc::new(clock.clone()), 1000);
+        let workspace = Workspace::new("main").expect("a name");
+        Self { config, routes, workspace, store: SqliteStore::new(db), queue, clock, jitter: Steady, _folder: folder }
     }
-    let (store, queue, clock, jitter, config) = (&store, &queue, &Still, &Steady, &config);
-    'busy: loop {
-        for lane in LANES {
-            let batch = queue.receive(lane, 1, Span::from_mins(3), NOW).await.expect("a queue");
-            if batch.is_empty() {
-                continue;
-            }
-            let bodies: Vec<Value> = batch.iter().map(|delivery| serde_json::from_str(&delivery.body).expect("JSON")).collect();
-            let dispositions = if lane == QueueName::Events {
-                Router { store, queue, clock, jitter, config, routes: &routes }.handle(batch).await
-            } else {
-                IntercomSender { store, queue, clock, jitter, intercom: &client, config, names: &names }.handle(lane, batch).await
-            };
-            for (body, (_, disposition)) in bodies.iter().zip(&dispositions) {
-                if let Disposition::Retry(_) = disposition {
-                    ended.push("waits".to_owned());
+
+    /// How all of it ended. `patience`: for how long what is to be tried again is waited for.
+    pub(crate) async fn run(
+        &self,
+        case: &Value,
+        lanes: &[QueueName],
+        patience: Span,
+        send: impl AsyncFn(QueueName, Vec<Delivery>) -> Vec<(String, Disposition)>,
+    ) -> Vec<String> {
+        let Self { store, queue, clock, jitter, config, routes, .. } = self;
+        let mut ended = self.receive(case["input"].as_array().expect("input")).await;
+        let until = clock.now().plus(patience);
+        'busy: loop {
+            for lane in std::iter::once(&QueueName::Events).chain(lanes) {
+                let batch = queue.receive(*lane, MOST_IN_BATCH, Span::from_mins(3), clock.now()).await.expect("a queue");
+                if batch.is_empty() {
                     continue;
                 }
-                let event = serde_json::from_value(body["event"].clone()).or_else(|_| serde_json::from_value(body["id"].clone()));
-                let history = store.records(&event.expect("an event")).await;
-                ended.extend(history.into_iter().filter(|record| (record.stage == "route") == (lane == QueueName::Events)).map(|record| {
-                    let reason = record.outcome.reason().map(|reason| format!(" {}", reason.code)).unwrap_or_default();
-                    let skipped: String = record.skipped.iter().map(|(route, why)| format!(" ({route}: {why})")).collect();
-                    format!("{}{reason}{skipped}", record.outcome.name())
-                }));
+                let bodies: Vec<(String, Value)> =
+                    batch.iter().map(|one| (one.id.clone(), serde_json::from_str(&one.body).expect("JSON"))).collect();
+                let dispositions = match lane {
+                    QueueName::Events => Router { store, queue, clock, jitter, config, routes }.handle(batch).await,
+                    _ => send(*lane, batch).await,
+                };
+                for (id, disposition) in &dispositions {
+                    let (_, body) = bodies.iter().find(|(of, _)| of == id).expect("one of the batch");
+                    if let Disposition::Delete = disposition {
+                        ended.extend(self.told(*lane, body).await);
+                    }
+                }
+                queue.settle(*lane, dispositions, clock.now()).await.expect("a queue");
+                continue 'busy;
             }
-            queue.settle(lane, dispositions, NOW).await.expect("a queue");
-            continue 'busy;
+            if clock.now() >= until || !self.is_left(lanes).await {
+                break;
+            }
+            clock.0.advance(Duration::from_secs(1));
         }
-        break;
+        if self.is_left(lanes).await {
+            ended.push("waits".to_owned());
+        }
+        ended
     }
-    Ran { requests: standin.journal().requests(), ended }
-}
 
-fn config_of(yaml: &str) -> (config::Config, trefoil_domain::rules::Routes) {
-    config::check("case.yaml", yaml).unwrap_or_else(|problems| panic!("{problems}\n{yaml}"))
-}
+    async fn receive(&self, calls: &[Value]) -> Vec<String> {
+        let secrets = [SecretString::from(SECRET)];
+        let wanted = Wanted::of(&self.config);
+        let webhooks = SegmentWebhooks::new(&secrets, self.workspace.clone(), Source::Segment, wanted, BatchSignature::Full);
+        let webhooks = webhooks.expect("a long secret");
+        let mut ended = Vec::new();
+        for call in calls {
+            let body = serde_json::to_vec(call).expect("JSON");
+            let signature = sign(SECRET, &body);
+            let received = webhooks.receive(Some(signature.trim_start_matches("sha1=")), &body, self.clock.now());
+            let received = received.expect("our own signature");
+            ended.push(format!("{received:?}").chars().take_while(|c| c.is_alphanumeric()).collect());
+            let answer = ingest(&self.queue, &self.clock, "ingest-segment", &self.workspace, Ok(received), &body).await;
+            assert!(!matches!(answer, Answer::Unavailable(_)), "the queue takes it");
+        }
+        ended
+    }
 
-trait Records {
-    async fn records(&self, event: &trefoil_domain::id::EventId) -> Vec<trefoil_domain::ports::Record>;
-}
+    /// What the history says of the event, or the job of it, in `body`.
+    async fn told(&self, lane: QueueName, body: &Value) -> Vec<String> {
+        let event = serde_json::from_value(body["event"].clone()).or_else(|_| serde_json::from_value(body["id"].clone()));
+        let history = self.store.history(&event.expect("an event"), self.clock.now()).await.expect("a history");
+        let of_lane = history.into_iter().filter(|record| (record.stage == "route") == (lane == QueueName::Events));
+        of_lane
+            .map(|record| {
+                let reason = record.outcome.reason().map(|reason| format!(" {}", reason.code)).unwrap_or_default();
+                let skipped: String = record.skipped.iter().map(|(route, why)| format!(" ({route}: {why})")).collect();
+                format!("{}{reason}{skipped}", record.outcome.name())
+            })
+            .collect()
+    }
 
-impl Records for SqliteStore {
-    async fn records(&self, event: &trefoil_domain::id::EventId) -> Vec<trefoil_domain::ports::Record> {
-        use trefoil_domain::ports::Store as _;
-        self.history(event, NOW).await.expect("a history")
+    async fn is_left(&self, lanes: &[QueueName]) -> bool {
+        let depths = self.queue.depths(self.clock.now()).await.expect("a queue");
+        lanes.iter().any(|lane| depths.get(lane).is_some_and(|depth| depth.visible + depth.in_flight > 0))
     }
 }

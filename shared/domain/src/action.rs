@@ -15,7 +15,7 @@ pub type Fields = serde_json::Map<String, Value>;
 /// One thing to do, with a name that is the same however often it is planned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Action<V> {
-    /// Written under a name that no verb has a field of: theirs stand beside it.
+    /// `action` in JSON: the verb's own fields stand beside it, and what is done to an object names its `id`.
     #[serde(rename = "action")]
     pub id: ActionId,
     /// The route that asked for it, for the record.

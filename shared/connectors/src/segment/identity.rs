@@ -23,7 +23,7 @@ pub(super) fn identifiers(call: &Call<'_>, context: &Context<'_>, traits: Option
     let mut ids: Vec<Identifier> = context.external_ids.iter().filter_map(external).take(MOST_EXTERNAL_IDS).collect();
     // Declared strongest first, and a source's own ids come before all others.
     ids.sort_by_key(|id| id.kind);
-    ids.extend(user_id.and_then(|id| Identifier::new(IdKind::UserId, id)));
+    ids.extend(user_id.and_then(user));
     ids.extend(told().find_map(|who| Identifier::new(IdKind::Email, who.email.get()?)));
     ids.extend(user_id.filter(|id| is_address(id)).and_then(|id| Identifier::new(IdKind::Email, id)));
     // Customer.io's own source of Segment puts the address of a person without an id there.
@@ -41,6 +41,16 @@ pub(super) fn identifiers(call: &Call<'_>, context: &Context<'_>, traits: Option
     seen
 }
 
+/// What a `userId` names: with Customer.io's prefix before nothing but hex digits, a profile by its own id, as Segment's
+/// destination for Customer.io reads it.
+pub(super) fn user(id: &str) -> Option<Identifier> {
+    let own = id.strip_prefix("cio_").filter(|digits| !digits.is_empty() && is_hex(digits));
+    match own {
+        Some(digits) => Identifier::new(IdKind::CioId, digits),
+        None => Identifier::new(IdKind::UserId, id),
+    }
+}
+
 /// Of a text that is one.
 pub(super) fn address(text: &str) -> Option<Identifier> {
     Identifier::new(IdKind::Email, text).filter(|_| is_address(text))
@@ -53,17 +63,20 @@ fn external(id: &ExternalId<'_>) -> Option<Identifier> {
         return None;
     }
     let value = id.id.get()?;
-    let hex = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     match id.kind.get()? {
-        "intercom_id" | "intercom_contact_id" if value.len() == INTERCOM_ID_DIGITS && hex(value) => {
+        "intercom_id" | "intercom_contact_id" if value.len() == INTERCOM_ID_DIGITS && is_hex(value) => {
             Identifier::new(IdKind::IntercomId, value)
         }
         "cio_id" | "customerio_id" | "customer_io_id" => {
             let digits = value.strip_prefix("cio_").unwrap_or(value);
-            if digits.len() >= LEAST_CIO_ID_DIGITS && hex(digits) { Identifier::new(IdKind::CioId, digits) } else { None }
+            if digits.len() >= LEAST_CIO_ID_DIGITS && is_hex(digits) { Identifier::new(IdKind::CioId, digits) } else { None }
         }
         _ => None,
     }
+}
+
+fn is_hex(digits: &str) -> bool {
+    digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 fn is_address(text: &str) -> bool {
@@ -132,6 +145,18 @@ mod tests {
             (r#"{"userId":"ann@localhost"}"#, vec![one(IdKind::UserId, "ann@localhost")]),
         ] {
             assert_eq!(ids(call, "{}", "{}"), expected, "{call}");
+        }
+    }
+
+    #[test]
+    fn a_user_id_with_customer_ios_prefix_is_its_own_id() {
+        for (id, expected) in [
+            ("cio_d9c106000001", one(IdKind::CioId, "d9c106000001")),
+            ("cio_33", one(IdKind::CioId, "33")),
+            ("cio_", one(IdKind::UserId, "cio_")),
+            ("cio_user_5", one(IdKind::UserId, "cio_user_5")),
+        ] {
+            assert_eq!(ids(&serde_json::json!({"userId": id}).to_string(), "{}", "{}"), [expected], "{id}");
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::computed::Computed;
 use super::consent::{Says, of_trait};
-use super::identity::{address, identifiers};
+use super::identity::{address, identifiers, user};
 use super::traits::canonical;
 use super::wire::{Call, Context, PageNames, Unreadable, Who, object, unwrapped};
 use crate::half_characters::without_half_characters;
@@ -191,14 +191,14 @@ impl Message<'_> {
 
     fn alias(&self) -> Result<Vec<Event>, Left> {
         let previous = real(self.call.previous_id.get()).ok_or(Left::Unusable("no_previous_id"))?;
-        let new = real(self.call.user_id.get()).and_then(|id| Identifier::new(IdKind::UserId, id)).ok_or(Left::Unusable("names_nobody"))?;
+        let new = real(self.call.user_id.get()).and_then(user).ok_or(Left::Unusable("names_nobody"))?;
         // Which of the two it is, it does not say.
         let from: Vec<Identifier> = [IdKind::UserId, IdKind::AnonymousId]
             .into_iter()
             .filter_map(|kind| Identifier::new(kind, previous))
             .filter(|id| *id != new)
             .collect();
-        if new.value == previous {
+        if user(previous).as_ref() == Some(&new) {
             return Err(Left::Dropped("alias_of_itself"));
         }
         if from.is_empty() {

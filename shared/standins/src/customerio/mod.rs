@@ -87,6 +87,8 @@ pub struct Options {
     pub with_content: bool,
     /// Campaigns that work by themselves.
     pub campaigns: Vec<Campaign>,
+    /// Names of events that are refused, whatever stands in them: one operation of a batch, while the others are taken.
+    pub refused_events: BTreeSet<String>,
 }
 
 impl Default for Options {
@@ -109,6 +111,7 @@ impl Default for Options {
             action_key: "standin-action-key".to_owned(),
             with_content: false,
             campaigns: Vec::new(),
+            refused_events: BTreeSet::new(),
         }
     }
 }

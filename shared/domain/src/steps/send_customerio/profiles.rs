@@ -271,14 +271,15 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
 
     /// By which a person without a profile is named: what is to be blocked, or let in again.
     pub(super) async fn own_name(&self, person: &Person) -> Result<Option<ProfileRef>, StoreError> {
-        if let Some(id) = person.id_of(IdKind::UserId) {
-            return Ok(Some(ProfileRef::By(IdKind::UserId, id.to_owned())));
-        }
-        let Some(email) = person.id_of(IdKind::Email) else { return Ok(None) };
+        let (user_id, email) = (person.id_of(IdKind::UserId), person.id_of(IdKind::Email));
+        let by_id = || user_id.map(|id| ProfileRef::By(IdKind::UserId, id.to_owned()));
+        // Where the user id is the address, the profile goes by that.
+        let is_address = user_id.zip(email).is_some_and(|(id, email)| id.eq_ignore_ascii_case(email));
+        let Some(email) = email.filter(|_| user_id.is_none() || is_address) else { return Ok(by_id()) };
         let key = AliasKey::of_identifier(&person.workspace, &Identifier { kind: IdKind::Email, value: email.to_owned() });
         let found = self.store.find(std::slice::from_ref(&key), &[]).await?;
         let alone = is_theirs_alone(person, found.aliases.get(&key));
-        Ok(alone.then(|| ProfileRef::By(IdKind::Email, email.to_owned())))
+        Ok(if alone { Some(ProfileRef::By(IdKind::Email, email.to_owned())) } else { by_id() })
     }
 
     /// The person's address, where it is theirs alone.
@@ -324,7 +325,11 @@ fn named(from: &str) -> Option<(IdKind, String)> {
     Identifier::new(kind, from).map(|id| (id.kind, id.value))
 }
 
-/// By which a new profile is made: never by an id that is Customer.io's own to give.
+/// By which a new profile is made: never by an id that is Customer.io's own to give, and where the user id is the address, by
+/// that as an address, so that it can be given an id later.
 fn made_by(address: &Address) -> Option<(IdKind, String)> {
-    address.ids.iter().find(|(kind, _)| matches!(kind, IdKind::UserId | IdKind::Email)).cloned()
+    let usable = || address.ids.iter().filter(|(kind, _)| matches!(kind, IdKind::UserId | IdKind::Email));
+    let first = usable().next()?;
+    let same = usable().find(|(kind, value)| *kind == IdKind::Email && first.1.eq_ignore_ascii_case(value));
+    Some(same.unwrap_or(first).clone())
 }

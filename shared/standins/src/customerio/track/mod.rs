@@ -2,7 +2,7 @@
 
 mod v1;
 
-use super::item::{BATCH_KB, ItemError, parse};
+use super::item::{BATCH_KB, Item, ItemError, parse};
 use super::{Identification, Shared};
 use crate::clock::Clock;
 use axum::body::Bytes;
@@ -58,7 +58,7 @@ async fn entity(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     let Ok(raw) = std::str::from_utf8(&body) else {
         return bad_request(&ItemError::new("invalid", "", "not UTF-8"));
     };
-    match parse(raw, shared.options.variants.kilobyte.bytes(), email_identifies(&shared)) {
+    match operation(&shared, raw) {
         Ok(item) => {
             let now_ms = shared.options.clock.now_ms();
             shared.workspace().apply(item, now_ms);
@@ -80,8 +80,7 @@ async fn batch(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byte
     if !authorized(&shared, &headers) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let kilobyte = shared.options.variants.kilobyte.bytes();
-    if body.len() > BATCH_KB * kilobyte {
+    if body.len() > BATCH_KB * shared.options.variants.kilobyte.bytes() {
         return bad_request(&ItemError::new("too_large", "", format!("a batch must be smaller than {BATCH_KB}kb")));
     }
     let Ok(Batch { batch }) = serde_json::from_slice::<Batch<'_>>(&body) else {
@@ -93,7 +92,7 @@ async fn batch(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byte
     let mut items = Vec::with_capacity(batch.len());
     let mut errors = Vec::new();
     for (index, raw) in batch.into_iter().enumerate() {
-        match parse(raw.get(), kilobyte, email_identifies(&shared)) {
+        match operation(&shared, raw.get()) {
             Ok(item) => items.push(item),
             Err(error) => errors.push(ItemError { batch_index: Some(index), ..error }),
         }
@@ -104,6 +103,16 @@ async fn batch(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byte
         Json(json!({})).into_response()
     } else {
         (StatusCode::MULTI_STATUS, Json(json!({"errors": errors}))).into_response()
+    }
+}
+
+fn operation(shared: &Shared, raw: &str) -> Result<Item, ItemError> {
+    let item = parse(raw, shared.options.variants.kilobyte.bytes(), email_identifies(shared))?;
+    match &item {
+        Item::Event(event) if shared.options.refused_events.contains(&event.name) => {
+            Err(ItemError::new("invalid", "name", "this event is refused"))
+        }
+        _ => Ok(item),
     }
 }
 

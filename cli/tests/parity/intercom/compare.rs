@@ -1,34 +1,14 @@
 //! When two sets of requests are the same: they write the same values to the same people, whatever was asked before and
 //! whatever else says who is meant.
 
+use super::stage;
+use crate::difference::Difference;
 use crate::road::Ran;
-use crate::stage;
 use serde_json::{Map, Value};
-use std::fmt;
 use trefoil_domain::time::Timestamp;
 
 /// What Intercom tracks of an event.
 const MOST_METADATA: usize = 10;
-
-/// One thing that is not as it was recorded.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Difference {
-    /// `contact`, `company`, `attach`, `event`, `delete`, or `outcome`.
-    pub(crate) of: &'static str,
-    /// The path of the value, or a word.
-    pub(crate) what: String,
-    pub(crate) expected: Value,
-    /// Null: there is none.
-    pub(crate) ours: Value,
-    /// What the recording ended with; null: nothing.
-    pub(crate) error: Value,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {} there, {} here", self.of, self.what, self.expected, self.ours)
-    }
-}
 
 /// A request that changes something.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::Path;
 
-pub(crate) fn of(case: &Value, root: &Path) -> String {
+pub(super) fn of(case: &Value, root: &Path) -> String {
     let id = case["id"].as_str().expect("id");
     let none = Map::new();
     let overrides = case["mapping_overrides"].as_object().unwrap_or(&none);

@@ -1,17 +1,9 @@
 //! What is different on purpose, and why. The same stands, for people, in `docs/parity.md`.
 
-use crate::compare::Difference;
+use crate::difference::{Difference, Known};
 use serde_json::Value;
 
-/// Of what, which value, in which case, and why.
-struct Known {
-    of: &'static str,
-    what: &'static str,
-    fits: fn(&Difference) -> bool,
-    why: &'static str,
-}
-
-const KNOWN: &[Known] = &[
+pub(crate) const KNOWN: &[Known] = &[
     Known {
         of: "event",
         what: "metadata.trefoil",
@@ -105,9 +97,4 @@ fn is_refused_there(difference: &Difference) -> bool {
 
 fn is_not_found_there(difference: &Difference) -> bool {
     difference.error["status"] == 404
-}
-
-pub(crate) fn reason(difference: &Difference) -> Option<&'static str> {
-    let known = KNOWN.iter().find(|known| known.of == difference.of && known.what == difference.what && (known.fits)(difference));
-    known.map(|known| known.why)
 }

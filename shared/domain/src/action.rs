@@ -22,7 +22,7 @@ pub struct Action<V> {
     pub occurred_at: Timestamp,
     /// Who reported the fact.
     pub origin: Source,
-    #[serde(flatten)]
+    /// Apart from the above: fields of a verb have names of their own, of which `id` is one.
     pub what: V,
 }
 

@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use trefoil_domain::action::{CustomerioVerb, IntercomVerb, SegmentVerb, Verb};
+use trefoil_domain::action::{Action, CustomerioVerb, IntercomVerb, SegmentVerb, Verb};
 use trefoil_domain::config::{self, ACTIONS, CampaignNames, EMBEDDED, Need, Shape, Trigger};
-use trefoil_domain::event::{Attributes, Behaviour, Event, Kind, Workspace, event_id};
+use trefoil_domain::event::{Attributes, Behaviour, Event, Kind, Source, Workspace, event_id};
+use trefoil_domain::id::Digest;
+use trefoil_domain::job::{Job, Work};
 use trefoil_domain::ports::Destination;
 use trefoil_domain::rules::{Decision, PersonView, Routes, Scope};
 use trefoil_domain::time::Timestamp;
@@ -90,6 +92,30 @@ fn told(verb: Verb) -> Value {
     told
 }
 
+/// The verb as its sender gets it.
+fn through_the_queue(verb: Verb) -> Verb {
+    fn of<V>(what: V) -> Vec<Action<V>> {
+        let id = Digest::new("action").into();
+        vec![Action { id, route: "a".to_owned(), occurred_at: NOW, origin: Source::Segment, what }]
+    }
+    let work = match verb {
+        Verb::Customerio(verb) => Work::Customerio(of(verb)),
+        Verb::Intercom(verb) => Work::Intercom(of(verb)),
+        Verb::Segment(verb) => Work::Segment(of(verb)),
+    };
+    let workspace = Workspace::new("main").expect("a valid name");
+    let job = Job { event: event_id(Source::Segment, &workspace, &["1"]), workspace, person: None, created_at: NOW, work };
+    let message = job.to_message().expect("JSON");
+    let read: Job = serde_json::from_str(&message.body).unwrap_or_else(|e| panic!("{e}: {}", message.body));
+    assert_eq!(read, job);
+    match read.work {
+        Work::Customerio(mut actions) => Verb::Customerio(actions.remove(0).what),
+        Work::Intercom(mut actions) => Verb::Intercom(actions.remove(0).what),
+        Work::Segment(mut actions) => Verb::Segment(actions.remove(0).what),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn cases_give_what_they_say() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/config/actions");
@@ -150,7 +176,7 @@ fn the_table_and_the_types_agree() {
             Destination::Segment => serde_json::from_value(Value::Object(expected.clone())).map(Verb::Segment),
         };
         assert_eq!(by_tag.expect("a verb"), verb);
-        assert_eq!(told(verb), Value::Object(expected), "{}", kind.name);
+        assert_eq!(told(through_the_queue(verb)), Value::Object(expected), "{}", kind.name);
         for field in kind.fields {
             let mut fewer = all.clone();
             fewer.remove(field.name);

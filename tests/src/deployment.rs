@@ -161,6 +161,25 @@ impl Deployment {
         assert_eq!(status, 200, "{}\n{}", webhook.topic, self.logs());
     }
 
+    /// Has Customer.io send webhooks in this order, which must be taken.
+    pub async fn deliver_from_customerio(&self, webhooks: &[customerio::Webhook]) {
+        for webhook in webhooks {
+            let sent = self.customerio.send(&self.webhook_url(Tool::Customerio), webhook).await;
+            assert_eq!(sent.expect("an answer within Customer.io's deadline"), 200, "{}\n{}", webhook.name, self.logs());
+        }
+    }
+
+    /// Has Segment send all that it has to tell, in the order of its coming, which must be taken. Among it is what the product
+    /// wrote there. Answers what was sent.
+    pub async fn deliver_from_segment(&self) -> Vec<segment::Webhook> {
+        let webhooks = self.segment.take_webhooks();
+        for webhook in &webhooks {
+            let sent = self.segment.send(&self.webhook_url(Tool::Segment), webhook).await;
+            assert_eq!(sent.expect("an answer within Segment's deadline"), 200, "{:?}\n{}", webhook.ids, self.logs());
+        }
+        webhooks
+    }
+
     /// Intercom's check of the URL when it is saved.
     pub async fn head(&self) -> u16 {
         self.http.head(self.webhook_url(Tool::Intercom)).send().await.expect("an answer to HEAD").status().as_u16()
@@ -202,6 +221,14 @@ impl Deployment {
     /// The messages that were given up, as far as one look shows; they stay where they are.
     pub async fn dead_letters(&self, queue: Queue) -> Vec<String> {
         bodies(self.look(&self.outputs[&format!("{}DeadQueueUrl", queue.name())]).await)
+    }
+
+    /// Waits until nothing is left in these queues, one after the other.
+    pub async fn until_drained(&self, queues: &[Queue]) {
+        for queue in queues {
+            let drained = async || (self.depth(*queue).await == 0).then_some(());
+            self.until(&format!("nothing is left in {queue:?}"), drained).await;
+        }
     }
 
     /// Panics if anything was given up on the way to a destination.
@@ -279,6 +306,8 @@ fn customerio_options() -> customerio::Options {
         site_id: "site-id-of-the-tests".to_owned(),
         track_api_key: "api-key-of-the-tests".to_owned(),
         app_api_key: "app-api-key-of-the-tests".to_owned(),
+        reporting_key: "reporting-key-of-the-tests".to_owned(),
+        action_key: CUSTOMERIO_ACTIONS_KEY.to_owned(),
         ..customerio::Options::default()
     }
 }
@@ -294,7 +323,11 @@ fn intercom_options() -> intercom::Options {
 
 /// The credentials as in `emulated.py`.
 fn segment_options() -> segment::Options {
-    segment::Options { write_key: "write-key-of-the-tests".to_owned(), ..segment::Options::default() }
+    segment::Options {
+        write_key: "write-key-of-the-tests".to_owned(),
+        webhooks: Some(SEGMENT_SECRET.to_owned()),
+        ..segment::Options::default()
+    }
 }
 
 fn sqs(emulator: &Emulator) -> Client {

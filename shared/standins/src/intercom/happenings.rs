@@ -5,7 +5,7 @@ use super::notices;
 use super::shapes;
 use super::webhook::Webhook;
 use super::world::{
-    Author, Consent, ContactChange, Conversation, ConversationState, Life, NewContact, NewPart, NotInWorld, Priority, Rating,
+    Author, Consent, Contact, ContactChange, Conversation, ConversationState, Life, NewContact, NewPart, NotInWorld, Priority, Rating,
 };
 use super::{CustomerReopens, Intercom, RatedParts};
 use serde_json::json;
@@ -38,6 +38,17 @@ impl Intercom {
         inside.world.contact(id)?;
         let contact = inside.world.set_life(id, Life::Deleted)?;
         Ok(self.shared.notify(&mut inside.world, "contact.deleted", &notices::ended(&contact, "deleted")))
+    }
+
+    /// The contact wants no more e-mail of any kind. Returns `contact.unsubscribed`. (notes 2.4)
+    ///
+    /// # Errors
+    /// No such contact.
+    pub fn unsubscribe(&self, id: &str) -> Result<Webhook, NotInWorld> {
+        let mut inside = self.shared.inside();
+        let out = |contact: &mut Contact| contact.unsubscribed_from_emails = true;
+        let contact = inside.world.edit_contact(id, self.shared.options.clock.now_ms(), out)?;
+        Ok(self.shared.consent(&mut inside.world, &contact, None, false))
     }
 
     /// A lead goes up in a user. Returns `contact.merged`.

@@ -15,6 +15,8 @@ pub type Fields = serde_json::Map<String, Value>;
 /// One thing to do, with a name that is the same however often it is planned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Action<V> {
+    /// Not called `id` in a queue: the verb's fields stand beside it, and objects have an `id` of their own.
+    #[serde(rename = "action")]
     pub id: ActionId,
     /// The route that asked for it, for the record.
     pub route: String,

@@ -2,14 +2,17 @@
 //! file (`do`) or a route of the shipped file (`route`); then what they give, each an action or the reason why there is none,
 //! or why the whole route is not taken.
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
-use trefoil_domain::action::{CustomerioVerb, IntercomVerb, SegmentVerb, Verb};
+use trefoil_domain::action::{Action, CustomerioVerb, IntercomVerb, SegmentVerb, Verb};
 use trefoil_domain::config::{self, ACTIONS, CampaignNames, EMBEDDED, Need, Shape, Trigger};
-use trefoil_domain::event::{Attributes, Behaviour, Event, Kind, Workspace, event_id};
+use trefoil_domain::event::{Attributes, Behaviour, Event, Kind, Source, Workspace, event_id};
+use trefoil_domain::id::{ActionId, Digest};
 use trefoil_domain::ports::Destination;
 use trefoil_domain::rules::{Decision, PersonView, Routes, Scope};
 use trefoil_domain::time::Timestamp;
@@ -120,6 +123,14 @@ fn cases_give_what_they_say() {
     assert_eq!(seen, ACTIONS.iter().map(|action| action.name.to_owned()).collect(), "every action has a case in which it is done");
 }
 
+/// An action is what it was once it has been through a queue, whatever its fields are called.
+fn survives_a_queue<V: Clone + Debug + PartialEq + Serialize + DeserializeOwned>(verb: &V) {
+    let (id, route) = (ActionId::from(Digest::new("action")), "a".to_owned());
+    let action = Action { id, route, occurred_at: NOW, origin: Source::Segment, what: verb.clone() };
+    let text = serde_json::to_string(&action).expect("JSON");
+    assert_eq!(serde_json::from_str::<Action<V>>(&text).unwrap_or_else(|e| panic!("{text}: {e}")), action);
+}
+
 /// The table knows every field of every verb, and no others.
 #[test]
 fn the_table_and_the_types_agree() {
@@ -150,6 +161,11 @@ fn the_table_and_the_types_agree() {
             Destination::Segment => serde_json::from_value(Value::Object(expected.clone())).map(Verb::Segment),
         };
         assert_eq!(by_tag.expect("a verb"), verb);
+        match &verb {
+            Verb::Customerio(verb) => survives_a_queue(verb),
+            Verb::Intercom(verb) => survives_a_queue(verb),
+            Verb::Segment(verb) => survives_a_queue(verb),
+        }
         assert_eq!(told(verb), Value::Object(expected), "{}", kind.name);
         for field in kind.fields {
             let mut fewer = all.clone();

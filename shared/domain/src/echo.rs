@@ -130,11 +130,14 @@ fn key(source: Source, name: &str) -> String {
     short(&Digest::new("wrote").with(source.name()).with(name).hex())
 }
 
-/// Customer.io's templates make text of everything: `490` and `"490"` are the same.
+/// Customer.io's templates make text of everything: `490`, `490.0` and `"490"` are the same.
 fn hash(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        Value::Number(number) => {
+            number.as_f64().filter(|_| number.is_f64()).map_or_else(|| number.to_string(), |number| number.to_string())
+        }
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     };
     short(&Digest::new("value").with(&text).hex())
 }

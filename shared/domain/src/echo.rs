@@ -178,7 +178,9 @@ fn hash(value: &Value) -> String {
             let text = text.trim();
             let date = || Timestamp::parse_rfc3339(text).map(|at| number(at.secs() as f64));
             let plain = || text.get(..text.floor_char_boundary(COMPARED_BYTES)).unwrap_or(text).to_owned();
-            text.parse::<f64>().ok().filter(|value| value.is_finite()).map(number).or_else(date).unwrap_or_else(plain)
+            // Longer ones are names of something rather than amounts, and two of them may be one number.
+            let amount = || text.parse::<f64>().ok().filter(|value| value.is_finite() && text.len() <= 15);
+            amount().map(number).or_else(date).unwrap_or_else(plain)
         }
         Value::Number(value) => value.as_f64().map_or_else(|| value.to_string(), number),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => value.to_string(),

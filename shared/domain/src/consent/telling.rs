@@ -90,6 +90,19 @@ pub(super) struct Stand {
     /// The person opted in again in this tool: there it holds against every opt-out before.
     #[serde(skip_serializing_if = "Option::is_none")]
     own_in: Option<Timestamp>,
+    /// From when until when it was told to keep the person out, the last time that this was taken back: its echo may come late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    was_told_out: Option<(Timestamp, Timestamp)>,
+}
+
+/// What a tool's word about its own switch is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    News,
+    /// Of what it is told.
+    Echo,
+    /// Of what it is not told any more, or the state from before it was told.
+    Old,
 }
 
 impl Stand {
@@ -103,8 +116,10 @@ impl Stand {
         Some(latest.choice)
     }
 
-    /// Whether what the tool says is what it was told. `act`: it is said to have been done just then.
-    fn hear(&mut self, choice: Choice, at: Timestamp, act: bool) -> bool {
+    /// `act`: it is said to have been done just then. `listed`: all topics are told whenever one changes, so that an opt-in is an
+    /// act only where the tool was heard to have the person out.
+    fn hear(&mut self, choice: Choice, at: Timestamp, act: bool, listed: bool) -> Heard {
+        let was_out = self.heard.is_some_and(|heard| heard.choice == Choice::Out);
         if self.heard.is_none_or(|heard| (at, choice) > (heard.at, heard.choice)) {
             self.heard = Some(Belief { choice, at });
         }
@@ -112,13 +127,18 @@ impl Stand {
             if act && choice == Choice::In {
                 self.own_in = self.own_in.max(Some(at));
             }
-            return false;
+            return Heard::News;
         };
         // The tools tell seconds.
         let (said, told_at) = (at.secs(), told.at.secs());
         match (told.choice, choice) {
-            (Choice::Out, Choice::Out) | (Choice::In, Choice::In) => return said >= told_at,
+            (Choice::Out, Choice::Out) | (Choice::In, Choice::In) if said >= told_at => return Heard::Echo,
+            (Choice::Out, Choice::Out) | (Choice::In, Choice::In) => {}
             (Choice::In, Choice::Out) if said >= told_at => self.told = None,
+            (Choice::In, Choice::Out) if self.was_told_out.is_some_and(|(from, until)| (from.secs()..=until.secs()).contains(&said)) => {
+                return Heard::Old;
+            }
+            (Choice::Out, Choice::In) if listed && !was_out => return Heard::Old,
             (Choice::Out, Choice::In) if act && said > told_at => {
                 self.told = None;
                 self.own_in = self.own_in.max(Some(at));
@@ -126,7 +146,7 @@ impl Stand {
             // An older word, or a belief from before our own has arrived: it is told again.
             (Choice::In, Choice::Out) | (Choice::Out, Choice::In) => {}
         }
-        false
+        Heard::News
     }
 }
 
@@ -147,8 +167,10 @@ impl Consent {
             return false;
         }
         let stand = self.stands.entry(switch.destination).or_default().entry(switch.key.clone()).or_default();
-        if !stand.hear(change.choice, at, act) {
-            return false;
+        match stand.hear(change.choice, at, act, switch.is_topic) {
+            Heard::News => return false,
+            Heard::Old => return true,
+            Heard::Echo => {}
         }
         if change.choice == Choice::Out {
             let out: Vec<Subject> = self.out_of(switch).map(|(subject, _)| subject.clone()).collect();
@@ -156,15 +178,14 @@ impl Consent {
             if out.is_empty() {
                 return false;
             }
-            for subject in out {
-                // A human may have done it as well, and nobody can tell: then it counts from now on.
+            // A human may have done it as well, and nobody can tell: then it counts from now on. What a tool tells along with
+            // something else, it tells every day.
+            for subject in out.into_iter().filter(|_| act) {
                 self.wishes.entry(subject).or_default().opt_out(at);
             }
         }
         let (_, subject) = spoken;
-        if let Some(wish) = self.wishes.get_mut(&subject) {
-            wish.believe(source, change.choice, at);
-        }
+        self.wishes.entry(subject).or_default().believe(source, change.choice, at);
         true
     }
 
@@ -200,7 +221,18 @@ impl Consent {
         let stand = self.stands.entry(switch.destination).or_default().entry(switch.key.clone()).or_default();
         // A tool whose clock is ahead has not said anything later than this.
         let at = stand.heard.map_or(now, |heard| now.max(heard.at));
+        if let (Choice::In, Some(Belief { choice: Choice::Out, at: from })) = (choice, stand.told) {
+            stand.was_told_out = Some((from, at));
+        }
         stand.told = Some(Belief { choice, at });
+        // Segment never says what it was told, so that the next opt-out there would look like the one before.
+        if switch.destination == Destination::Segment && choice == Choice::In {
+            for (source, subject) in &switch.speaks {
+                if let Some(wish) = self.wishes.get_mut(subject) {
+                    wish.believe(*source, Choice::In, at);
+                }
+            }
+        }
         true
     }
 

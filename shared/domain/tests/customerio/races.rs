@@ -1,7 +1,7 @@
 //! Workers that overlap and die at any point: at rest the profile has the latest fact of everything.
 
 use super::vendor::Vendor;
-use super::{Bench, at, attributes, email_in, id, track};
+use super::{Bench, at, attributes, email_in, finish, id, track};
 use crate::sim::{Dice, World};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use trefoil_domain::action::{CustomerioVerb, UpdatePerson};
 use trefoil_domain::event::{Choice, IdKind, Source};
 use trefoil_domain::id::PersonId;
 use trefoil_domain::job::Job;
-use trefoil_domain::ports::{Clock, Disposition, QueueName};
+use trefoil_domain::ports::{Clock, Disposition, QueueName, Store};
 use trefoil_domain::time::{Span, Timestamp};
 
 type Working<'w> = Pin<Box<dyn Future<Output = Vec<(String, Disposition)>> + 'w>>;
@@ -40,10 +40,17 @@ fn run<'b>(bench: &'b Bench<'_>, crashes: usize, until: Timestamp, mut happens: 
                 running.push((queue, Box::pin(async move { bench.sender().handle(queue, batch).await })));
             } else if running.is_empty() {
                 match world.next_time().filter(|at| *at <= until) {
-                    // A wake that nobody takes stands for ever.
-                    Some(at) if at > world.now() => world.advance_to(at),
-                    _ => return,
+                    Some(at) => world.advance_to(at),
+                    None => return,
                 }
+                // The scan, and what follows from it.
+                let due = finish(world.due_wakes(world.now(), 100)).expect("a store");
+                for wake in &due {
+                    let name = format!("{} {}", wake.person, wake.due.millis());
+                    put(bench, &bench.state(&name, &wake.person));
+                    put(bench, &bench.consent(&name, &wake.person));
+                }
+                finish(world.clear_wakes(due)).expect("a store");
             }
             continue;
         }

@@ -148,8 +148,8 @@ pub(super) fn better(case: &Value, ran: &Ran, saw: &Saw) -> Result<String, Strin
     }
     // What is to arrive, and under which verb, stands in the case.
     let wanted = case["better"].as_object().ok_or("nothing here knows what would be better: say so in the case, under `better`")?;
-    let what = wanted["what"].as_str().ok_or("`better` says of what")?;
-    if wanted["nothing"] == true {
+    let what = wanted.get("what").and_then(Value::as_str).ok_or("`better` says of what")?;
+    if wanted.get("nothing").is_some() {
         return if saw.items.iter().any(|item| item.what == what) {
             Err(format!("there is a {what}: {:?}", saw.items))
         } else {
@@ -163,5 +163,5 @@ pub(super) fn better(case: &Value, ran: &Ran, saw: &Saw) -> Result<String, Strin
             return Err(format!("{name}: {here}, not {value}"));
         }
     }
-    Ok(wanted["how"].as_str().ok_or("`better` says how")?.to_owned())
+    Ok(wanted.get("how").and_then(Value::as_str).ok_or("`better` says how")?.to_owned())
 }

@@ -119,7 +119,8 @@ pub(super) fn expected(case: &Value) -> Vec<Item> {
 fn turned(who: &Value, mut relationship: Value) -> Item {
     let object = relationship["identifiers"].take();
     relationship["identifiers"] = who.clone();
-    let body = json!({"type": "object", "action": "identify", "identifiers": object, "attributes": {}, "cio_relationships": [relationship]});
+    let body =
+        json!({"type": "object", "action": "identify", "identifiers": object, "attributes": {}, "cio_relationships": [relationship]});
     Item { of_identify: true, ..Item::new(body) }
 }
 

@@ -41,7 +41,12 @@ async fn run(case: &Value) -> (Ran, Saw) {
         track_per_second: 1e9,
         app_per_second: 1e9,
         dates_as_seconds: road.config.customerio.dates_as_seconds,
-        ..CustomerioSettings::new(Region::Us, told.site_id.clone(), told.track_api_key.clone().into(), Some(told.app_api_key.clone().into()))
+        ..CustomerioSettings::new(
+            Region::Us,
+            told.site_id.clone(),
+            told.track_api_key.clone().into(),
+            Some(told.app_api_key.clone().into()),
+        )
     };
     let http = Http::new(HttpSettings::default()).expect("a client");
     let customerio = &CustomerioClient::new(&settings, &http, hand).expect("a client");

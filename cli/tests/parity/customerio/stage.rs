@@ -46,14 +46,15 @@ fn name(who: &Value) -> Option<(String, String)> {
 
 /// What only an identify makes there. An event of somebody unknown makes nobody here, so that whoever has one is there.
 pub(super) fn set(case: &Value, customerio: &CustomerIo, people: &mut People) {
-    for item in expected(case) {
+    let granted = if case.get("only_there").is_some() { Vec::new() } else { expected(case) };
+    for item in granted {
         // Whoever is identified is made by that, unless they go by the id that Customer.io gave; a block needs nobody.
         let needs = !matches!(item.what, "person identify" | "person suppress" | "person unsuppress") && !item.of_identify;
         for who in item.people().filter(|who| needs || who.get("cio_id").is_some()) {
             add(who, customerio, people);
         }
     }
-    for who in case["there"].as_array().into_iter().flatten() {
+    for who in ["there", "only_there"].into_iter().filter_map(|name| case[name].as_array()).flatten() {
         add(who, customerio, people);
     }
     for stub in case["api_stubs"].as_array().into_iter().flatten() {

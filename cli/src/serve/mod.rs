@@ -93,8 +93,9 @@ async fn serve(arguments: &Arguments, environment: &Environment) -> Result<(), S
     let settings = environment.serve().map_err(|problems| problems.to_string())?;
     let (config, routes) = configured(arguments.config.as_deref(), &settings.config)?;
     let node = Node::start(settings, config, routes, &arguments.data, arguments.listen).await?;
-    tracing::info!(address = %node.address, data = %arguments.data.display(), "listening; paste <public address>/webhooks/intercom into Intercom's Developer Hub");
+    // Before anybody is told that it runs, or a stop that comes at once would end it in the middle.
     let mut told = Told::to_stop().map_err(|e| format!("cannot wait for Ctrl-C: {e}"))?;
+    tracing::info!(address = %node.address, data = %arguments.data.display(), "listening; paste <public address>/webhooks/intercom into Intercom's Developer Hub");
     told.again().await;
     tracing::info!("stopping: finishing what is queued; Ctrl-C again stops at once, and loses nothing either");
     tokio::select! {

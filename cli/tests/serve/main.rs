@@ -5,8 +5,10 @@
 
 mod ada;
 mod bad_input;
+mod calls;
 mod canary;
 mod conflicts;
+mod consent;
 mod door;
 mod histories;
 mod intercom_out;
@@ -17,7 +19,9 @@ mod process;
 mod review;
 mod segment_out;
 mod settings;
+mod six;
 mod sources;
 mod stage;
 mod stop;
+mod three;
 mod world;

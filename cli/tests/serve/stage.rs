@@ -34,7 +34,9 @@ impl Stage {
         let clock = Clock::manual(SystemClock.now().minus(Span::from_days(6)).secs());
         let options = intercom::Options { clock: clock.clone(), variants: intercom, ..intercom::Options::default() };
         let intercom = intercom::Intercom::start(options).await.expect("a port");
-        let options = customerio::Options { clock: clock.clone(), variants: customerio, ..customerio::Options::default() };
+        // Without body content nobody is told which topics have changed.
+        let options =
+            customerio::Options { clock: clock.clone(), variants: customerio, with_content: true, ..customerio::Options::default() };
         let customerio = customerio::CustomerIo::start(options).await.expect("a port");
         let variables = [
             ("TREFOIL_INTERCOM_CLIENT_SECRET", intercom.options().client_secret.as_str()),

@@ -2,7 +2,7 @@
 //! queues, roles, settings and functions meet. Run them with `.ci/test -p trefoil-tests`.
 //!
 //! Must not know how the product is built inside: it speaks HTTP and SQS, and reads what arrives at the stand-ins of the
-//! vendors' APIs (`trefoil-standins`), whose webhooks are signed as Intercom signs. One exception: `emulated.py` moves
+//! vendors' APIs (`trefoil-standins`), whose webhooks are signed as the vendors sign. One exception: `emulated.py` moves
 //! what is due nearer, since nobody can wait for it.
 //!
 //! The emulator is ministack (<https://pypi.org/project/ministack/>), a Python program without containers. What to know

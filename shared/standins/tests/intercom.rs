@@ -270,6 +270,10 @@ async fn contacts_have_iso_times_in_webhooks_and_seconds_in_rest() {
     );
     assert_eq!(rest.get("sms_consent"), None);
 
+    let out = desk.intercom.unsubscribe(&id).expect("unsubscribed");
+    assert_eq!((out.topic.as_str(), &item(&out)["contact"]["unsubscribed_from_emails"]), ("contact.unsubscribed", &json!(true)));
+    assert_eq!(desk.get(&format!("/contacts/{id}")).await.json()["unsubscribed_from_emails"], true);
+
     let deleted = desk.intercom.delete_contact(&id).expect("deleted");
     assert_eq!(
         (deleted.topic.as_str(), item(&deleted)),

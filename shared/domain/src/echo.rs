@@ -179,7 +179,8 @@ fn hash(value: &Value) -> String {
             let date = || Timestamp::parse_rfc3339(text).map(|at| number(at.secs() as f64));
             let plain = || text.get(..text.floor_char_boundary(COMPARED_BYTES)).unwrap_or(text).to_owned();
             // Longer ones are names of something rather than amounts, and two of them may be one number.
-            let amount = || text.parse::<f64>().ok().filter(|value| value.is_finite() && text.len() <= 15);
+            let is_name = text.len() > 15 || text.starts_with('+') || (text.starts_with('0') && text.len() > 1 && !text.starts_with("0."));
+            let amount = || text.parse::<f64>().ok().filter(|value| value.is_finite() && !is_name);
             amount().map(number).or_else(date).unwrap_or_else(plain)
         }
         Value::Number(value) => value.as_f64().map_or_else(|| value.to_string(), number),

@@ -152,7 +152,7 @@ impl<'w> Bench<'w> {
         let (now, rules) = (self.world.now(), &self.config.consent);
         self.change(person, |person| {
             person.consent.note_act(source, change, when, rules);
-            person.consent.settle(&event_id(source, &workspace(), &[&when.millis().to_string()]), false, rules, now);
+            person.consent.settle(&event_id(source, &workspace(), &[&when.millis().to_string()]), false, &[], rules, now);
         });
     }
 
@@ -164,7 +164,7 @@ impl<'w> Bench<'w> {
         stays.absorb(goes);
         stays.version += 1;
         let (now, rules) = (self.world.now(), &self.config.consent);
-        stays.consent.settle(&event_id(Source::Trefoil, &workspace(), &["merge"]), true, rules, now);
+        stays.consent.settle(&event_id(Source::Trefoil, &workspace(), &["merge"]), true, &[], rules, now);
         self.commit(vec![
             Put::Person { person: Box::new(stays), expected },
             Put::Person { person: Box::new(husk), expected: expected_of_other },

@@ -156,7 +156,10 @@ fn play(steps: &[Step], explicit: &[Source]) -> Result<(), TestCaseError> {
             }
             if let Step::Echo(..) = step {
                 prop_assert_eq!(&out, &now, "an echo is no news");
-                prop_assert!(told(was) == told(is), "an echo makes nothing to be told: {:?}", step);
+                // A human may have done it as well: so it may tighten.
+                for (switch, belief) in told(is) {
+                    prop_assert!(belief.0 == Choice::Out || told(was).get(&switch) == Some(&belief), "{:?} loosens {:?}", step, switch);
+                }
             }
             if let Step::Merge(into, from) = &step
                 && into != from

@@ -105,7 +105,8 @@ impl Stand {
 
     /// Whether what the tool says is what it was told. `act`: it is said to have been done just then.
     fn hear(&mut self, choice: Choice, at: Timestamp, act: bool) -> bool {
-        if self.heard.is_none_or(|heard| (at, choice) > (heard.at, heard.choice)) {
+        // Of two words at once the one that leaves more to be told.
+        if self.heard.is_none_or(|heard| at > heard.at || (at == heard.at && choice == Choice::In)) {
             self.heard = Some(Belief { choice, at });
         }
         let Some(told) = self.told else {

@@ -1,10 +1,23 @@
 //! What we have said ourselves, coming back.
 
+#[path = "road/sim.rs"]
+#[allow(dead_code, reason = "the road uses the rest")]
+mod sim;
+
 use serde_json::{Value, json};
+use sim::{Dice, World};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 use trefoil_domain::action::{CustomerioVerb, IntercomVerb, UpdatePerson, UpsertContact};
+use trefoil_domain::config;
 use trefoil_domain::echo::Wrote;
-use trefoil_domain::event::{Attributes, Event, Kind, Profile, Source, Workspace, event_id};
-use trefoil_domain::time::Timestamp;
+use trefoil_domain::event::{Attributes, Event, IdKind, Identifier, Kind, Profile, Source, Workspace, event_id};
+use trefoil_domain::job::{Job, Work, event_message};
+use trefoil_domain::ports::{Clock, QueueName};
+use trefoil_domain::steps::route::Router;
+use trefoil_domain::time::{Span, Timestamp};
 
 fn attributes(value: Value) -> Attributes {
     serde_json::from_value(value).expect("attributes")
@@ -154,4 +167,126 @@ fn what_was_written_to_either_of_two_records_may_come_back() {
     let mut one = wrote(json!({"x": 1}));
     one.absorb(wrote(json!({"x": 2, "y": 3})));
     assert_eq!(news(&mut one, Source::Customerio, json!({"x": 1, "y": 3})), json!({}));
+}
+
+const BOTH_WAYS: &str = "version: 1
+routes:
+  - name: there
+    on: intercom.person.updated
+    do:
+      - customerio.update_person: { attributes: { plan: \"${event.attributes.plan}\" } }
+  - name: and back
+    on: customerio.person.updated
+    do:
+      - intercom.upsert_contact: { attributes: { plan: \"${event.attributes.plan}\" } }
+";
+
+/// Two tools that report whatever they are given, as if it were news.
+struct Two<'w> {
+    world: &'w World,
+    has: BTreeMap<Source, Value>,
+    writes: usize,
+    said: usize,
+    waiting: Vec<Event>,
+}
+
+impl Two<'_> {
+    fn gets(&mut self, tool: Source, value: &Value) {
+        self.has.insert(tool, value.clone());
+        self.said += 1;
+        let ids = [(IdKind::UserId, "42"), if tool == Source::Intercom { (IdKind::IntercomId, "c1") } else { (IdKind::CioId, "0a") }];
+        let now = self.world.now();
+        // Its templates make text of it.
+        let told = if tool == Source::Customerio { Value::String(value.to_string().trim_matches('"').to_owned()) } else { value.clone() };
+        self.waiting.push(Event {
+            id: event_id(tool, &Workspace::new("main").expect("a workspace"), &[&self.said.to_string()]),
+            ids: ids.iter().map(|(kind, value)| Identifier::new(*kind, value).expect("an id")).collect(),
+            occurred_at: now,
+            received_at: now,
+            ..says(tool, json!({"plan": told}))
+        });
+    }
+
+    /// Delivers what waits, now and then twice, and does what follows from it, until all is silent.
+    fn settle(&mut self, dice: &Dice) {
+        let (config, routes) = config::check("trefoil.yaml", BOTH_WAYS).expect("a file");
+        let world = self.world;
+        let router = Router { store: world, queue: world, clock: world, jitter: world, config: &config, routes: &routes };
+        while !self.waiting.is_empty() {
+            let event = self.waiting.remove(0);
+            for _ in 0..1 + usize::from(dice.percent(30)) {
+                world.put(QueueName::Events, event_message(&event).expect("JSON"));
+                let answered = finish(router.handle(world.receive(QueueName::Events, 10)));
+                world.settle(QueueName::Events, answered);
+            }
+            for queue in [QueueName::Customerio, QueueName::Intercom] {
+                for delivery in world.receive(queue, 10) {
+                    world.settle(queue, vec![(delivery.id, trefoil_domain::ports::Disposition::Delete)]);
+                    self.does(&serde_json::from_str::<Job>(&delivery.body).expect("a job").work);
+                }
+            }
+            world.advance_to(world.now().plus(Span::from_secs(5)));
+            assert!(self.writes < 200, "it goes on for ever");
+        }
+    }
+
+    fn does(&mut self, work: &Work) {
+        let written: Vec<(Source, Value)> = match work {
+            Work::Customerio(actions) => actions
+                .iter()
+                .filter_map(|action| match &action.what {
+                    CustomerioVerb::UpdatePerson(update) => Some((Source::Customerio, update.attributes.get("plan")?.clone())),
+                    _ => None,
+                })
+                .collect(),
+            Work::Intercom(actions) => actions
+                .iter()
+                .filter_map(|action| match &action.what {
+                    IntercomVerb::UpsertContact(contact) => Some((Source::Intercom, contact.attributes.get("plan")?.clone())),
+                    _ => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        for (tool, value) in written {
+            self.writes += 1;
+            // What it has already it does not report.
+            if self.has.get(&tool) != Some(&value) {
+                self.gets(tool, &value);
+            }
+        }
+    }
+}
+
+fn finish<T>(future: impl Future<Output = T>) -> T {
+    let mut future = Box::pin(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
+            return done;
+        }
+    }
+}
+
+/// Both ways at once: every change by hand reaches the other tool, and then there is silence.
+#[test]
+fn two_routes_do_not_pass_a_value_to_and_fro() {
+    for seed in 0..200 {
+        let world = World::new(seed, Timestamp::from_secs(1_790_000_000));
+        world.forgets.store(0, Ordering::Relaxed);
+        let dice = Dice::new(seed ^ 0xEC40);
+        let mut two = Two { world: &world, has: BTreeMap::new(), writes: 0, said: 0, waiting: Vec::new() };
+        let mut changes = 0;
+        for value in [json!(2), json!(5), json!(2), json!("pro"), json!(true), json!(2)] {
+            let tool = if dice.percent(50) { Source::Intercom } else { Source::Customerio };
+            two.gets(tool, &value);
+            changes += 1;
+            two.settle(&dice);
+            let text = |value: &Value| value.to_string().trim_matches('"').to_owned();
+            let (one, other) = (text(&two.has[&Source::Intercom]), text(&two.has[&Source::Customerio]));
+            assert_eq!((one.as_str(), other.as_str()), (text(&value).as_str(), text(&value).as_str()), "seed {seed}");
+        }
+        // An event that is delivered twice asks for its write twice.
+        assert!(two.writes <= 2 * changes, "seed {seed}: {} writes for {changes} changes", two.writes);
+    }
 }

@@ -120,7 +120,8 @@ impl Stand {
     /// act only where the tool was heard to have the person out.
     fn hear(&mut self, choice: Choice, at: Timestamp, act: bool, listed: bool) -> Heard {
         let was_out = self.heard.is_some_and(|heard| heard.choice == Choice::Out);
-        if self.heard.is_none_or(|heard| (at, choice) > (heard.at, heard.choice)) {
+        // Of two words at once the one that leaves more to be told.
+        if self.heard.is_none_or(|heard| at > heard.at || (at == heard.at && choice == Choice::In)) {
             self.heard = Some(Belief { choice, at });
         }
         let Some(told) = self.told else {

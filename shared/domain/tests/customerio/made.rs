@@ -141,3 +141,19 @@ fn an_address_and_then_an_id_are_one_profile() {
     assert_eq!(bench.settle(&[job]), ["done"]);
     assert_eq!(bench.vendor.all().len(), 1);
 }
+
+#[test]
+fn an_outage_says_nothing_about_whom_customerio_takes() {
+    let world = world(1);
+    let bench = Bench::new(&world);
+    let person = bench.person(&[(IdKind::UserId, "42")]);
+    let job = bench.asks("e1", &person, at(1), vec![create(json!({})), track("x")]);
+    for _ in 0..6 {
+        bench.vendor.next_calls(&[Does::Fails]);
+        assert_eq!(bench.handle(std::slice::from_ref(&job)), ["retry"]);
+        bench.wait(Span::from_mins(3));
+    }
+    assert_eq!(bench.settle(&[job]), ["done"]);
+    assert_eq!(bench.vendor.all().len(), 1);
+    assert!(bench.vendor.all().values().all(|profile| profile.events.len() == 1));
+}

@@ -33,7 +33,8 @@ fn run<'b>(bench: &'b Bench<'_>, crashes: usize, until: Timestamp, mut happens: 
         if running.len() < 2 && (running.is_empty() || world.dice.percent(50)) {
             let first = world.dice.below(QUEUES.len());
             let next = (0..QUEUES.len()).map(|i| QUEUES[(first + i) % QUEUES.len()]).find_map(|queue| {
-                let batch = world.receive(queue, 1 + world.dice.below(4));
+                // All at once now and then: what waits for a profile at the head of a group holds up what makes one.
+                let batch = world.receive(queue, if world.dice.percent(50) { 20 } else { 1 + world.dice.below(4) });
                 (!batch.is_empty()).then_some((queue, batch))
             });
             if let Some((queue, batch)) = next {
@@ -165,7 +166,7 @@ fn race(seed: u64) {
     });
     while !happens() {}
     bench.vendor.failing.store(0, Ordering::Relaxed);
-    run(&bench, 0, start.plus(Span::from_hours(5)), || {});
+    run(&bench, 0, start.plus(Span::from_hours(60)), || {});
     for (n, human) in humans.borrow().iter().enumerate() {
         check(seed, &bench, n, human);
     }

@@ -374,6 +374,11 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                     }
                 }
             }
+            let answer = attributes.and_then(|at| answers.get(at));
+            if target.creates == Some(ReadsBack::Can) && matches!(answer, Some(Outcome::RetryAfter { .. })) {
+                // An attempt that may not have come through says nothing about whom Customer.io takes.
+                mark.creating_since = Some(now);
+            }
             if gone {
                 mark = Mark {
                     last_timestamp: mark.last_timestamp,

@@ -333,3 +333,24 @@ fn made_by(address: &Address) -> Option<(IdKind, String)> {
     let same = usable().find(|(kind, value)| *kind == IdKind::Email && first.1.eq_ignore_ascii_case(value));
     Some(same.unwrap_or(first).clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_is_made_by_the_user_id_unless_that_is_the_address() {
+        use IdKind::{CioId, Email, UserId};
+        for (ids, expected) in [
+            (vec![(UserId, "u1"), (Email, "ann@example.com")], Some((UserId, "u1"))),
+            (vec![(UserId, "Ann@example.com"), (Email, "ann@example.com")], Some((Email, "ann@example.com"))),
+            (vec![(UserId, "bob@example.com"), (Email, "ann@example.com")], Some((UserId, "bob@example.com"))),
+            (vec![(Email, "ann@example.com"), (UserId, "u1")], Some((Email, "ann@example.com"))),
+            (vec![(CioId, "d9c106000001")], None),
+        ] {
+            let owned = |(kind, value): (IdKind, &str)| (kind, value.to_owned());
+            let address = Address { ids: ids.into_iter().map(owned).collect() };
+            assert_eq!(made_by(&address), expected.map(owned));
+        }
+    }
+}

@@ -86,7 +86,9 @@ fn told_twice(file: &str, config: &Config) -> bool {
 fn switched_in(native: Native) -> &'static str {
     match native {
         Native::SegmentToCustomerio | Native::SegmentToIntercom => "Segment",
-        Native::CustomerioToSegment | Native::PipelinesToCustomerio | Native::PipelinesToIntercom | Native::PipelinesToSegment => "Customer.io",
+        Native::CustomerioToSegment | Native::PipelinesToCustomerio | Native::PipelinesToIntercom | Native::PipelinesToSegment => {
+            "Customer.io"
+        }
     }
 }
 

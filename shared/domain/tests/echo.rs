@@ -203,7 +203,7 @@ impl Two<'_> {
             ids: ids.iter().map(|(kind, value)| Identifier::new(*kind, value).expect("an id")).collect(),
             occurred_at: now,
             received_at: now,
-            ..says(tool, json!({"plan": told}))
+            ..says(tool, 0, json!({"plan": told}))
         });
     }
 

@@ -95,6 +95,18 @@ impl Config {
         !self.off.contains(&destination)
     }
 
+    /// Customer.io has an attribute of this name that says what support or consent holds back: no route may write it.
+    pub fn is_state_at_customerio(&self, name: &str) -> bool {
+        let window = || self.suppress.iter().any(|window| name == format!("suppress_{}_until", window.name));
+        let told = || {
+            self.consent
+                .switches
+                .iter()
+                .any(|switch| switch.destination == Destination::Customerio && !switch.is_topic && switch.key == name)
+        };
+        self.customerio.attributes.has(name) || window() || told()
+    }
+
     /// Routes that carry what one of the tools' own connections carries: names of the routes by connection.
     pub fn fed_twice(&self, natives: &[Native]) -> Vec<(Native, Vec<&str>)> {
         let routes_of = |native: Native| -> Vec<&str> {
@@ -300,6 +312,32 @@ pub struct FacetNames {
     pub tickets_opened_30d: String,
     pub last_csat_score: String,
     pub last_csat_at: String,
+}
+
+impl FacetNames {
+    fn has(&self, name: &str) -> bool {
+        let Self {
+            has_open_ticket,
+            open_ticket_count,
+            open_ticket_priority,
+            support_ticket_opened_at,
+            support_ticket_resolved_at,
+            tickets_opened_30d,
+            last_csat_score,
+            last_csat_at,
+        } = self;
+        let names = [
+            has_open_ticket,
+            open_ticket_count,
+            open_ticket_priority,
+            support_ticket_opened_at,
+            support_ticket_resolved_at,
+            tickets_opened_30d,
+            last_csat_score,
+            last_csat_at,
+        ];
+        names.into_iter().any(|own| own == name)
+    }
 }
 
 impl Default for FacetNames {

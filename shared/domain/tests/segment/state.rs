@@ -150,7 +150,7 @@ fn chooses(bench: &Bench, person: &PersonId, choice: Choice, name: &str) {
     bench.change(person, |person| {
         let change = ConsentChange { channel: Some(Channel::Email), topic: None, choice };
         person.consent.note_act(Source::Intercom, &change, now, &rules);
-        person.consent.settle(&event_id(Source::Intercom, &super::workspace(), &[name]), false, &rules, now);
+        person.consent.settle(&event_id(Source::Intercom, &super::workspace(), &[name]), false, &[], &rules, now);
     });
 }
 

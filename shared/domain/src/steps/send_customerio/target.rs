@@ -1,7 +1,7 @@
 //! What a batch asks for each person, and what of it is news to Customer.io. Pure.
 
 use super::{Incoming, Results, actions};
-use crate::action::{CustomerioVerb, UpdatePerson};
+use crate::action::{CustomerioVerb, UpdatePerson, UpsertObject};
 use crate::config::Config;
 use crate::consent::{Belief, Subject};
 use crate::event::{Attributes, Channel, Choice, IdKind, Source, Value};
@@ -14,6 +14,9 @@ use crate::ports::{Destination, Given, Mark, ProfileLookUp, ProfileRef, SeenProf
 use crate::steps::people::People;
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Values remembered of one person: more than Customer.io takes of attributes.
+const GIVEN_KEPT: usize = 500;
 
 pub(super) const NO_IDENTITY: &str = "no_identity";
 /// Among what was given: the address.
@@ -114,7 +117,7 @@ impl Target {
         self.update = Update::default();
         self.facet = facet::render(&self.person, config, now).filter(|f| self.mark.dirty || self.mark.facet_hash.as_ref() != Some(&f.hash));
         for action in self.jobs.iter().filter_map(|index| incoming.get(*index)).flat_map(|i| actions(&i.job)) {
-            let asked = ask(&mut self.update, &mut self.mark, &self.person, &action.what, action.occurred_at);
+            let asked = ask(&mut self.update, &mut self.mark, &self.person, &action.what, action.occurred_at, config);
             if asked.is_news {
                 self.update.of.insert(action.id.clone());
             }
@@ -259,7 +262,7 @@ struct Asked {
 }
 
 /// Takes over what a verb asks of the profile's own values.
-fn ask(update: &mut Update, mark: &mut Mark, person: &Person, verb: &CustomerioVerb, at: Timestamp) -> Asked {
+fn ask(update: &mut Update, mark: &mut Mark, person: &Person, verb: &CustomerioVerb, at: Timestamp, config: &Config) -> Asked {
     let mut asked = Asked::default();
     let put = |values: &mut BTreeMap<String, (Value, Timestamp)>, name: &str, value: &Value| {
         // Of two facts in one batch the later one counts.
@@ -270,7 +273,8 @@ fn ask(update: &mut Update, mark: &mut Mark, person: &Person, verb: &CustomerioV
     match verb {
         CustomerioVerb::UpdatePerson(UpdatePerson { create, email, attributes }) => {
             update.create |= create;
-            for (name, value) in attributes {
+            // What holds marketing back is no route's to say, and least of all an echo's.
+            for (name, value) in attributes.iter().filter(|(name, _)| !config.is_state_at_customerio(name)) {
                 let key = format!("attribute:{name}");
                 if is_news(mark, &key, value, at) {
                     put(&mut update.attributes, name, value);
@@ -295,7 +299,8 @@ fn ask(update: &mut Update, mark: &mut Mark, person: &Person, verb: &CustomerioV
         }
         CustomerioVerb::CreatePerson { attributes } => {
             update.create = true;
-            attributes.iter().for_each(|(name, value)| put(&mut update.for_new, name, value));
+            let theirs = attributes.iter().filter(|(name, _)| !config.is_state_at_customerio(name));
+            theirs.for_each(|(name, value)| put(&mut update.for_new, name, value));
         }
         // Nobody is taken back in against an opt-out.
         CustomerioVerb::SetSubscription { topic, subscribed: true } if is_against_opt_out(person, topic.as_deref()) => {}
@@ -327,6 +332,22 @@ fn ask(update: &mut Update, mark: &mut Mark, person: &Person, verb: &CustomerioV
         | CustomerioVerb::DeleteDevice { .. } => {}
     }
     asked
+}
+
+/// What is remembered of a person is paid for with every write of the mark: what was given first is forgotten, and told once more.
+pub(super) fn trim(given: &mut BTreeMap<String, Given>) {
+    while given.len() > GIVEN_KEPT {
+        let plain = given.iter().filter(|(name, _)| !name.starts_with("own:"));
+        let Some(oldest) = plain.min_by_key(|(_, given)| given.at).map(|(name, _)| name.clone()) else { return };
+        given.remove(&oldest);
+    }
+}
+
+/// What an object was given last, of the person who belongs to it.
+pub(super) fn object_news(mark: &Mark, object: &UpsertObject, at: Timestamp) -> Option<(String, Given)> {
+    let key = format!("object:{}:{}", object.name.kind, object.name.id);
+    let value = serde_json::to_value(object).unwrap_or_default();
+    is_news(mark, &key, &value, at).then(|| (key, Given { hash: hash(&value), at, refused: false }))
 }
 
 /// Taking the person in there would go against what they wish.

@@ -1,7 +1,7 @@
 //! Claim, write, confirm.
 
 use super::profiles::waits_for;
-use super::target::{EMAIL, NO_IDENTITY, ReadsBack, Target, is_against_opt_out, own};
+use super::target::{EMAIL, NO_IDENTITY, ReadsBack, Target, is_against_opt_out, object_news, own, trim};
 use super::{
     CustomerioSender, GIVES_UP_READING, Incoming, OVERLAP_AGAIN, READ_BACK_AFTER, READS_BACK, REJECTED_TRIES, REPAIR_TRIES, Results,
     SHOWS_WITHIN, actions, repair,
@@ -208,10 +208,23 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
             CustomerioVerb::UpdatePerson(update) => creates_for(update.create),
             CustomerioVerb::CreatePerson { .. } => creates_for(true),
             CustomerioVerb::SetSubscription { .. } => Step::Ends(Outcome::skipped("already_there")),
-            CustomerioVerb::SuppressPerson | CustomerioVerb::UnsuppressPerson => match self.own_name(&target.person).await? {
-                Some(name) => act(writes, Some(name), action),
-                None => Step::Ends(Outcome::skipped(NO_IDENTITY)),
-            },
+            CustomerioVerb::SuppressPerson | CustomerioVerb::UnsuppressPerson => {
+                let name = self.own_name(&target.person).await?;
+                match (&target.profile, name) {
+                    // A profile that goes by an address knows nothing of the user id, which is to be blocked as well.
+                    (Ok(profile @ ProfileRef::Own(_)), name) if action.what == CustomerioVerb::SuppressPerson => {
+                        writes.extend(name.map(|name| CustomerioWrite::Act { profile: Some(name), action: action.clone() }));
+                        act(writes, Some(profile.clone()), action)
+                    }
+                    (_, Some(name)) => act(writes, Some(name), action),
+                    (_, None) => Step::Ends(Outcome::skipped(NO_IDENTITY)),
+                }
+            }
+            CustomerioVerb::UpsertObject(object)
+                if target.profile.is_ok() && object_news(&target.mark, object, action.occurred_at).is_none() =>
+            {
+                Step::Ends(Outcome::skipped("already_there"))
+            }
             CustomerioVerb::UpsertObject(_) | CustomerioVerb::DeleteObject(_) => match &target.profile {
                 Ok(profile) if self.may_act(target) => act(writes, Some(profile.clone()), action),
                 Ok(_) | Err(Outcome::Skipped { .. } | Outcome::Done | Outcome::Rejected { .. }) => act(writes, None, action),
@@ -350,6 +363,17 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                 wakes.push(repair(&target.person, REJECTED_TRIES, now));
             }
             let mut mark = target.mark.clone();
+            for (index, steps) in jobs {
+                let asked = incoming.get(*index).map(|i| actions(&i.job)).unwrap_or_default();
+                for (action, step) in asked.iter().zip(steps) {
+                    if let (CustomerioVerb::UpsertObject(object), Step::Write(at)) = (&action.what, step)
+                        && target.profile.is_ok()
+                        && answers.get(*at) == Some(&Outcome::Done)
+                    {
+                        mark.given.extend(object_news(&target.mark, object, action.occurred_at));
+                    }
+                }
+            }
             if attributes.is_some() && state == Outcome::Done {
                 mark.dirty = false;
                 for (name, hash, at) in target.gives() {
@@ -389,6 +413,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                 };
             }
             if mark != target.mark {
+                trim(&mut mark.given);
                 confirmed.push((one, mark));
             }
         }

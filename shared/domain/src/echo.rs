@@ -1,9 +1,8 @@
 //! Our own words, coming back: a tool that was given a value reports it as if it were news.
 //!
 //! Intercom and Customer.io do not say who changed a value. So what was last written to a tool is kept with the person, as
-//! hashes, and what a tool says that is the same is taken out of its event before the routes see it. Two writes in quick
-//! succession come back as two words, so the last few are kept. What a tool says that is different is news; once it has
-//! said something of its own, an older word of ours counts as its own too. Segment's messages carry our mark instead.
+//! hashes, and what a tool says that is the same is taken out of its event before the routes see it. What a tool says that
+//! is different is news, and from then on the tool has a value of its own. Segment's messages carry our mark instead.
 //!
 //! This keeps two routes from passing a value to and fro for ever. That a value which is already there is not written once
 //! more is the senders' affair.
@@ -12,46 +11,21 @@ use crate::action::{CustomerioVerb, IntercomVerb, UpsertContact};
 use crate::event::{Attributes, Event, Kind, Profile, Source, Value};
 use crate::id::Digest;
 use crate::ports::Destination;
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Names kept of one person: of a tool's hundreds of attributes, routes write some tens.
-const KEPT: usize = 200;
-/// Values kept of a name: writes that may be under way at once.
-const VALUES_KEPT: usize = 4;
-/// A tool may tell of our write this much later than of its own change, though that came after.
-const OVERLAPS: Span = Span::from_mins(1);
 /// Values that a tool cut to fit begin alike.
 const COMPARED_BYTES: usize = 900;
 
-/// What was last written to the tools, by tool and name.
+/// Values kept of one person: of a tool's hundreds of attributes, routes write some tens.
+const KEPT: usize = 200;
+
+/// What was last written to the tools: hashes of values, by tool and name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Wrote(BTreeMap<String, Name>);
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Name {
-    /// Hashes of values, and when each was to be written; latest last.
-    ours: Vec<(String, Timestamp)>,
-    /// When the tool last said something else.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    own_at: Option<Timestamp>,
-}
-
-impl Name {
-    fn forget_old(&mut self) {
-        let old = self.ours.len().saturating_sub(VALUES_KEPT);
-        self.ours.drain(..old);
-    }
-
-    fn is_echo(&self, value: &str, at: Timestamp) -> bool {
-        let Some((_, written)) = self.ours.iter().rev().find(|(ours, _)| ours == value) else { return false };
-        // What it says again long after a word of its own is its own.
-        self.own_at.is_none_or(|own_at| *written > own_at || at <= own_at.plus(OVERLAPS))
-    }
-}
+pub struct Wrote(BTreeMap<String, String>);
 
 impl Wrote {
     pub fn is_empty(&self) -> bool {
@@ -60,19 +34,15 @@ impl Wrote {
 
     /// Two records of one human: what was written to either may come back.
     pub fn absorb(&mut self, other: Self) {
-        for (name, theirs) in other.0 {
-            let known = self.0.entry(name).or_default();
-            known.ours.extend(theirs.ours);
-            known.ours.sort_by_key(|(_, at)| *at);
-            known.forget_old();
-            known.own_at = known.own_at.max(theirs.own_at);
+        for (name, value) in other.0 {
+            self.0.entry(name).or_insert(value);
         }
     }
 
-    pub fn note_customerio(&mut self, verb: &CustomerioVerb, now: Timestamp) {
+    pub fn note_customerio(&mut self, verb: &CustomerioVerb) {
         match verb {
-            CustomerioVerb::UpdatePerson(update) => self.note_all(Destination::Customerio, &update.attributes, now),
-            CustomerioVerb::CreatePerson { attributes } => self.note_all(Destination::Customerio, attributes, now),
+            CustomerioVerb::UpdatePerson(update) => self.note_all(Destination::Customerio, &update.attributes),
+            CustomerioVerb::CreatePerson { attributes } => self.note_all(Destination::Customerio, attributes),
             CustomerioVerb::TrackEvent(_)
             | CustomerioVerb::TrackPage(_)
             | CustomerioVerb::TrackScreen(_)
@@ -91,13 +61,13 @@ impl Wrote {
         }
     }
 
-    pub fn note_intercom(&mut self, verb: &IntercomVerb, now: Timestamp) {
+    pub fn note_intercom(&mut self, verb: &IntercomVerb) {
         match verb {
             IntercomVerb::UpsertContact(UpsertContact { name, phone, attributes, .. }) => {
-                self.note_all(Destination::Intercom, attributes, now);
+                self.note_all(Destination::Intercom, attributes);
                 for (field, value) in [("name", name), ("phone", phone)] {
                     if let Some(value) = value {
-                        self.note(Destination::Intercom, field, &Value::String(value.clone()), now);
+                        self.note(Destination::Intercom, field, &Value::String(value.clone()));
                     }
                 }
             }
@@ -116,34 +86,29 @@ impl Wrote {
         }
     }
 
-    fn note_all(&mut self, destination: Destination, attributes: &Attributes, now: Timestamp) {
-        attributes.iter().for_each(|(name, value)| self.note(destination, name, value, now));
+    fn note_all(&mut self, destination: Destination, attributes: &Attributes) {
+        attributes.iter().for_each(|(name, value)| self.note(destination, name, value));
     }
 
-    fn note(&mut self, destination: Destination, name: &str, value: &Value, now: Timestamp) {
+    fn note(&mut self, destination: Destination, name: &str, value: &Value) {
         let key = key(destination.source(), name);
-        if self.0.len() >= KEPT && !self.0.contains_key(&key) {
-            return;
-        }
-        let name = self.0.entry(key).or_default();
-        let value = hash(value);
-        // Planned again is not written again.
-        if name.ours.last().is_none_or(|(last, _)| *last != value) {
-            name.ours.push((value, now));
-            name.forget_old();
+        if self.0.len() < KEPT || self.0.contains_key(&key) {
+            self.0.insert(key, hash(value));
         }
     }
 
-    /// The event without what we have said ourselves.
+    /// The event without what we have said ourselves. What is news is forgotten as ours.
     pub fn strip<'e>(&mut self, event: &'e Event) -> Cow<'e, Event> {
         let Some(profile) = said(&event.kind).filter(|_| !self.0.is_empty()) else { return Cow::Borrowed(event) };
         let mut echoes = Vec::new();
         for (name, value) in &profile.attributes {
-            let Some(ours) = self.0.get_mut(&key(event.source, name)) else { continue };
-            if ours.is_echo(&hash(value), event.occurred_at) {
-                echoes.push(name.clone());
-            } else {
-                ours.own_at = ours.own_at.max(Some(event.occurred_at));
+            let key = key(event.source, name);
+            match self.0.get(&key) {
+                Some(ours) if *ours == hash(value) => echoes.push(name.clone()),
+                Some(_) => {
+                    self.0.remove(&key);
+                }
+                None => {}
             }
         }
         if echoes.is_empty() {

@@ -186,7 +186,9 @@ impl Consent {
             }
         }
         let (_, subject) = spoken;
-        self.wishes.entry(subject).or_default().believe(source, change.choice, at);
+        if let Some(wish) = self.wishes.get_mut(&subject) {
+            wish.believe(source, change.choice, at);
+        }
         true
     }
 

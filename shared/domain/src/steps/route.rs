@@ -426,7 +426,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let campaign_name = campaign.and_then(|alias| alias.label.as_ref()?.name.as_deref());
         let news = person.wrote.strip(event);
         let plan = plan(&news, &person, folded, campaign_name, self.config, self.routes, now);
-        self.remember_written(&mut person, &plan, now);
+        self.remember_written(&mut person, &plan);
         // Before the job that opens it is in any queue: so whatever tells of it finds it known.
         for opening in &plan.openings {
             let planned = Opening { planned_at: event.received_at, ticket: None };
@@ -447,14 +447,12 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
     }
 
     /// Values that tools are about to be given, where routes would pass them on if they came back.
-    fn remember_written(&self, person: &mut Person, plan: &Plan, now: Timestamp) {
+    fn remember_written(&self, person: &mut Person, plan: &Plan) {
         let (customerio, intercom) = (self.routes.passes_on(Source::Customerio), self.routes.passes_on(Source::Intercom));
         for job in &plan.jobs {
             match &job.work {
-                Work::Customerio(actions) if customerio => {
-                    actions.iter().for_each(|action| person.wrote.note_customerio(&action.what, now))
-                }
-                Work::Intercom(actions) if intercom => actions.iter().for_each(|action| person.wrote.note_intercom(&action.what, now)),
+                Work::Customerio(actions) if customerio => actions.iter().for_each(|action| person.wrote.note_customerio(&action.what)),
+                Work::Intercom(actions) if intercom => actions.iter().for_each(|action| person.wrote.note_intercom(&action.what)),
                 Work::Customerio(_)
                 | Work::Intercom(_)
                 | Work::CustomerioFacet { .. }

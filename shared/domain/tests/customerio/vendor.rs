@@ -281,6 +281,8 @@ impl Inside {
                 self.suppressed.remove(&(*kind, value.clone()));
                 return;
             }
+            // The profile that is there goes by its own id, too.
+            (CustomerioVerb::SuppressPerson, Some(ProfileRef::Own(_))) => {}
             (CustomerioVerb::SuppressPerson | CustomerioVerb::UnsuppressPerson, _) => panic!("named by a person's own id"),
             _ => {}
         }

@@ -143,7 +143,11 @@ fn run(case: &Case<'_>, weather: &Weather, mut incoming: Vec<Event>, until: Time
 }
 
 fn shipped() -> (Config, Routes) {
-    let (mut config, routes) = config::check("trefoil.yaml", config::EMBEDDED).expect("the shipped file is right");
+    // Leads get a profile by the shipped routes, on purpose; here nobody is to get one.
+    let of_leads = |line: &str| line.contains("has(event.attributes.role)") || line.contains("person.user_id == null && person.email");
+    let never = |line| if of_leads(line) { "    when: event.kind == \"never\"" } else { line };
+    let text: Vec<&str> = config::EMBEDDED.lines().map(never).collect();
+    let (mut config, routes) = config::check("trefoil.yaml", &text.join("\n")).expect("the shipped file is right");
     config.off.insert(trefoil_domain::ports::Destination::Segment);
     (config, routes)
 }

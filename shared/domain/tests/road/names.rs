@@ -167,6 +167,7 @@ fn a_name_costs_one_read_and_no_write_and_nothing_where_no_route_wants_it() {
     arrives(&bench, &opened(&bench, 1, 3, None));
 
     let text = config::EMBEDDED.replace("${event.campaign_name == null ? event.campaign_id : event.campaign_name}", "${event.campaign_id}");
+    let text = text.replace("\"${event.campaign_name}\"", "\"${event.campaign_id}\"");
     (bench.config, bench.routes) = config::check("trefoil.yaml", &text).expect("right");
     arrives(&bench, &opened(&bench, 1, 4, Some(campaign("24"))));
     assert_eq!(bench.world.sends(QueueName::Customerio), 1);

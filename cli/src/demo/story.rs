@@ -103,10 +103,12 @@ fn everybody(stage: &Stage, teller: &mut Teller<'_>, ada: &Person, grace: &Perso
     teller.believes(stage.at_segment(grace, &[("lead_source", json!("intercom")), ("unsubscribed", json!(true))]));
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn misfit(error: NotInWorld) -> String {
     format!("the story does not fit the Intercom stand-in: {error:?}")
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn stranger(error: NoProfile) -> String {
     format!("the story does not fit the Customer.io stand-in: {error}")
 }

@@ -110,7 +110,8 @@ impl Case {
                 for ((_, key), (choice, _)) in told(&self.records[*record]).into_iter().filter(|((t, _), _)| t == tool) {
                     let change = echo(*tool, &key, choice);
                     let consent = &mut self.records[*record];
-                    if *act {
+                    // An event of Segment is never ours: it says what somebody did.
+                    if *act && *tool != Destination::Segment {
                         consent.note_act(change.source, &said(change), now, &self.rules);
                     } else {
                         consent.note_belief(change.source, &said(change), now, &self.rules);

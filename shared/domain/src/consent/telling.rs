@@ -90,9 +90,6 @@ pub(super) struct Stand {
     /// The person opted in again in this tool: there it holds against every opt-out before.
     #[serde(skip_serializing_if = "Option::is_none")]
     own_in: Option<Timestamp>,
-    /// From when until when it was told to keep the person out, the last time that this was taken back: its echo may come late.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    was_told_out: Option<(Timestamp, Timestamp)>,
 }
 
 /// What a tool's word about its own switch is.
@@ -101,7 +98,7 @@ enum Heard {
     News,
     /// Of what it is told.
     Echo,
-    /// Of what it is not told any more, or the state from before it was told.
+    /// The state from before it was told.
     Old,
 }
 
@@ -120,6 +117,8 @@ impl Stand {
     /// act only where the tool was heard to have the person out.
     fn hear(&mut self, choice: Choice, at: Timestamp, act: bool, listed: bool) -> Heard {
         let was_out = self.heard.is_some_and(|heard| heard.choice == Choice::Out);
+        // It has been heard to have the person out since.
+        let is_late = self.heard.is_some_and(|heard| heard.choice == Choice::Out && heard.at > at);
         // Of two words at once the one that leaves more to be told.
         if self.heard.is_none_or(|heard| at > heard.at || (at == heard.at && choice == Choice::In)) {
             self.heard = Some(Belief { choice, at });
@@ -136,11 +135,8 @@ impl Stand {
             (Choice::Out, Choice::Out) | (Choice::In, Choice::In) if said >= told_at => return Heard::Echo,
             (Choice::Out, Choice::Out) | (Choice::In, Choice::In) => {}
             (Choice::In, Choice::Out) if said >= told_at => self.told = None,
-            (Choice::In, Choice::Out) if self.was_told_out.is_some_and(|(from, until)| (from.secs()..=until.secs()).contains(&said)) => {
-                return Heard::Old;
-            }
             (Choice::Out, Choice::In) if listed && !was_out => return Heard::Old,
-            (Choice::Out, Choice::In) if act && said > told_at => {
+            (Choice::Out, Choice::In) if act && said > told_at && !is_late => {
                 self.told = None;
                 self.own_in = self.own_in.max(Some(at));
             }
@@ -179,9 +175,8 @@ impl Consent {
             if out.is_empty() {
                 return false;
             }
-            // A human may have done it as well, and nobody can tell: then it counts from now on. What a tool tells along with
-            // something else, it tells every day.
-            for subject in out.into_iter().filter(|_| act) {
+            // A human may have done it as well, and nobody can tell: then it counts from now on.
+            for subject in out {
                 self.wishes.entry(subject).or_default().opt_out(at);
             }
         }
@@ -224,9 +219,6 @@ impl Consent {
         let stand = self.stands.entry(switch.destination).or_default().entry(switch.key.clone()).or_default();
         // A tool whose clock is ahead has not said anything later than this.
         let at = stand.heard.map_or(now, |heard| now.max(heard.at));
-        if let (Choice::In, Some(Belief { choice: Choice::Out, at: from })) = (choice, stand.told) {
-            stand.was_told_out = Some((from, at));
-        }
         stand.told = Some(Belief { choice, at });
         // Segment never says what it was told, so that the next opt-out there would look like the one before.
         if switch.destination == Destination::Segment && choice == Choice::In {

@@ -66,7 +66,7 @@ fn invalid_files_are_refused_with_the_expected_text() {
 fn the_shipped_file_is_valid_and_is_the_one_at_the_root() {
     let (config, _) = config::check(config::FILE_NAME, EMBEDDED).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(config, config::embedded());
-    assert_eq!(config.routes.len(), 32);
+    assert_eq!(config.routes.len(), 31);
     assert_eq!(config.suppress.len(), 3);
 }
 

@@ -25,20 +25,6 @@ const RESERVED_ON_PEOPLE: [&str; 10] = [
     "_timestamp",
     "_update",
 ];
-/// Those, and what is an identifier in some workspaces: it goes along only where it is named.
-const UNASKED_ON_PEOPLE: [&str; 11] = [
-    "id",
-    "email",
-    "phone",
-    "cio_id",
-    "anonymous_id",
-    "unsubscribed",
-    "cio_subscription_preferences",
-    "_cio_subscription_preferences_computed",
-    "cio_relationships",
-    "_timestamp",
-    "_update",
-];
 /// Segment: the most traits or properties that a profile takes of a message.
 const MOST_PROPERTIES: usize = 300;
 /// Intercom: the most names of events in a workspace.
@@ -181,7 +167,7 @@ const PROFILE_ATTRIBUTES: Shape = Shape::Map(Map {
     most: Some((MOST_ATTRIBUTES, "Customer.io takes no more in a call")),
     reserved: &RESERVED_ON_PEOPLE,
     reserved_for: "says at Customer.io who somebody is or what they consented to, which goes along by itself",
-    unasked: &UNASKED_ON_PEOPLE,
+    unasked: &RESERVED_ON_PEOPLE,
 });
 const EVENT_NAME: Field = required(
     "name",

@@ -70,10 +70,11 @@ async fn out_of_mail_at_customerio_is_out_of_it_at_intercom() {
     tell(&serve, Door::Customerio, &ada.unsubscribed()).await;
     ada.until("she is out of mail at Intercom", |_| ada.contact().unsubscribed_from_emails).await;
     ada.stop(serve).await;
-    let to_customerio = || ada.stage.customerio.journal().requests().len();
-    let before = to_customerio();
+    // Who she is there may be asked, since her contact has changed.
+    let writes = || ada.stage.customerio.journal().requests().iter().filter(|request| request.route.starts_with("/api/")).count();
+    let before = writes();
     ada.hears_its_echo().await;
-    assert_eq!((ada.calls("PUT", "/contacts/{id}"), to_customerio()), (1, before));
+    assert_eq!((ada.calls("PUT", "/contacts/{id}"), writes()), (1, before));
 }
 
 const OF_SEGMENT: &str = r#"

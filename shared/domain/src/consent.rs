@@ -1,19 +1,23 @@
-//! Whether a person may be written to, by channel and topic, whoever was told.
+//! Whether a person may be written to, by channel and topic.
 //!
-//! Of each subject the latest opt-out and the latest explicit opt-in are kept. Each is a maximum, so that order and repeats
-//! do not matter; an opt-out that is not older than the opt-in wins. Only what the operator calls explicit moves the second:
-//! by itself consent only ever tightens. What each tool was last heard to believe is kept beside it: it is not the truth,
-//! but what a later comparison starts from.
+//! For each subject three times are kept: the latest opt-out, wherever it happened; the latest opt-in that counts everywhere
+//! (only the facts that the operator lists as explicit); and the latest opt-in that counts in its own tool alone. Each is a
+//! maximum, so order and repeats do not matter, and an opt-out that is not older than the opt-in wins. By itself consent only
+//! ever tightens.
 //!
-//! `telling` says which tool must be told what. This module knows nothing of how.
+//! Beside them stands what each record (a contact, a profile, a user) last reported, by the tool's own clock. A report of a
+//! tool that we have told something may be the echo of that: it is then no act of the person.
+//!
+//! [`sync`] says what each tool must have. This module knows nothing of how it is told.
 
-mod telling;
+mod sync;
 
-pub use telling::{Channels, Switch, Topics, switches};
+pub use sync::{Channels, Switch, Told, Topics, Wanted, switches};
 
 use crate::config::ConsentConfig;
 use crate::event::{Channel, Choice, ConsentChange, Source};
-use crate::id::{Digest, EventId};
+use crate::id::Digest;
+use crate::person::RecordKey;
 use crate::ports::Destination;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,30 +27,22 @@ use std::fmt;
 /// Subjects kept of one person: every channel, and some tens of topics of three tools.
 const SUBJECTS_KEPT: usize = 200;
 
+/// Records whose last report is kept for one subject. What is dropped is told once more.
+const REPORTS_KEPT: usize = 20;
+
 /// Of a topic's id; longer ones are kept as their hash.
 const LONGEST_TOPIC_BYTES: usize = 100;
 
-/// All that is known of one person's wishes, and what the tools have been told of them.
+/// All that is known of one person's wishes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Consent {
     /// A subject that is not in it has never been spoken of.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     wishes: BTreeMap<Subject, Wish>,
-    /// By tool, and by key of the switch.
+    /// What each tool must have, as it was when a job was last left for it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    stands: BTreeMap<Destination, BTreeMap<String, telling::Stand>>,
-    /// Moves when a tool must be told something.
-    #[serde(skip_serializing_if = "is_zero")]
-    version: u64,
-    /// The event that moved it last: seeing that one again leaves the jobs again, in case they were lost in a crash.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    moved_by: Option<EventId>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(version: &u64) -> bool {
-    *version == 0
+    levels: BTreeMap<Destination, sync::Level>,
 }
 
 /// What an opt-out or opt-in is about: `email`, `all`, `email/intercom:1943066`. A topic is named as its own tool names it,
@@ -57,21 +53,44 @@ pub struct Subject(String);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wish {
-    /// The latest opt-out, in whatever tool.
+    /// The latest opt-out, in any tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out_at: Option<Timestamp>,
     /// The latest explicit opt-in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_at: Option<Timestamp>,
-    /// What each tool was last heard to believe.
+    /// The latest opt-in in each tool: there it holds against every older opt-out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub believed: BTreeMap<Source, Belief>,
+    pub own_in: BTreeMap<Destination, Timestamp>,
+    /// What each record last reported.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reports: BTreeMap<RecordKey, Report>,
 }
 
+/// What a record had, by the clock of its tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Belief {
+pub struct Report {
     pub choice: Choice,
     pub at: Timestamp,
+}
+
+/// One thing that a tool says of a person's consent.
+#[derive(Clone, Copy, Debug)]
+pub struct Said<'a> {
+    pub source: Source,
+    /// The contact, profile or user that it is said of.
+    pub record: &'a RecordKey,
+    pub change: &'a ConsentChange,
+    pub at: Timestamp,
+    pub how: How,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// The person, or somebody for them, did it at that time.
+    Act,
+    /// It is the state that the tool had at that time, told along with something else.
+    State,
 }
 
 impl Subject {
@@ -86,9 +105,7 @@ impl Subject {
         let short = |id: &str| if id.len() > LONGEST_TOPIC_BYTES { Digest::new("topic").with(id).hex() } else { id.to_owned() };
         Self(topic.map_or_else(|| channel.to_owned(), |(source, id)| format!("{channel}/{}:{}", source.name(), short(id))))
     }
-}
 
-impl Subject {
     /// Rather than a whole channel, or everything.
     fn is_topic(&self) -> bool {
         self.0.contains('/')
@@ -106,30 +123,48 @@ impl Wish {
         self.out_at = self.out_at.max(Some(at));
     }
 
-    /// The later belief, of two at once the tighter one.
-    fn believe(&mut self, source: Source, choice: Choice, at: Timestamp) {
-        let belief = self.believed.entry(source).or_insert(Belief { choice, at });
-        if (at, choice) > (belief.at, belief.choice) {
-            *belief = Belief { choice, at };
-        }
+    fn opt_in_at(&mut self, tool: Destination, at: Timestamp) {
+        let known = self.own_in.entry(tool).or_insert(at);
+        *known = at.max(*known);
     }
 
-    /// The tool believed the person to be in at that time. If it is known to have believed them out later, then that was
-    /// news, though it was told first.
-    fn news_after(&mut self, source: Source, at: Timestamp) {
-        if let Some(Belief { choice: Choice::Out, at: later }) = self.believed.get(&source).copied()
-            && later >= at
-        {
-            self.opt_out(later);
+    /// The later report; of two at once the opt-in, since it leaves more to be told.
+    fn report(&mut self, record: &RecordKey, report: Report) {
+        let known = self.reports.entry(record.clone()).or_insert(report);
+        if report.is_after(*known) {
+            *known = report;
+        }
+        while self.reports.len() > REPORTS_KEPT {
+            let Some(oldest) = self.reports.iter().min_by_key(|(_, report)| report.at).map(|(record, _)| record.clone()) else { return };
+            self.reports.remove(&oldest);
         }
     }
 
     fn unite(&mut self, other: Self) {
         self.out_at = self.out_at.max(other.out_at);
         self.in_at = self.in_at.max(other.in_at);
-        for (source, Belief { choice, at }) in other.believed {
-            self.believe(source, choice, at);
+        for (tool, at) in other.own_in {
+            self.opt_in_at(tool, at);
         }
+        for (record, report) in other.reports {
+            self.report(&record, report);
+        }
+    }
+}
+
+impl Report {
+    fn is_after(self, other: Self) -> bool {
+        (self.at, self.choice == Choice::In) > (other.at, other.choice == Choice::In)
+    }
+}
+
+/// Of which tool's switches a source speaks.
+fn tool_of(source: Source) -> Option<Destination> {
+    match source {
+        Source::Intercom => Some(Destination::Intercom),
+        Source::Customerio | Source::Pipelines => Some(Destination::Customerio),
+        Source::Segment => Some(Destination::Segment),
+        Source::Trefoil => None,
     }
 }
 
@@ -138,44 +173,95 @@ impl Consent {
         self.wishes.is_empty()
     }
 
-    /// The person, or somebody for them, opted out or in.
-    pub fn note_act(&mut self, source: Source, change: &ConsentChange, at: Timestamp, rules: &ConsentConfig) {
-        if self.is_echo(source, change, at, true, rules) {
-            return;
-        }
-        let Some(wish) = self.wish(source, change) else { return };
-        match change.choice {
-            Choice::Out => wish.opt_out(at),
-            Choice::In => wish.news_after(source, at),
-        }
-        wish.believe(source, change.choice, at);
-        if change.choice == Choice::In && rules.explicit_opt_ins.contains(&source) {
-            wish.in_at = wish.in_at.max(Some(at));
-        }
-    }
-
-    /// What a tool believes, told along with something else. An opt-out that it was not known to believe in is news; that
-    /// it still believes in one is none, and that it believes the person to be in never is.
-    pub fn note_belief(&mut self, source: Source, change: &ConsentChange, at: Timestamp, rules: &ConsentConfig) {
-        if self.is_echo(source, change, at, false, rules) {
-            return;
-        }
-        if change.choice == Choice::In && !self.wishes.contains_key(&Subject::of(source, change)) {
+    /// Takes in what a tool says.
+    pub fn hear(&mut self, said: &Said<'_>, rules: &ConsentConfig) {
+        let Said { source, record, change, at, how } = *said;
+        let spoken = (source, Subject::of(source, change));
+        let switch = rules.switches.iter().find(|switch| switch.speaks.contains(&spoken));
+        let is_spoken_of = |subject: &Subject| self.wishes.contains_key(subject);
+        let is_known = is_spoken_of(&spoken.1) || switch.is_some_and(|switch| switch.covers.iter().any(is_spoken_of));
+        if (change.choice, how) == (Choice::In, How::State) && !is_known {
             // Almost everybody is in: not worth remembering.
             return;
         }
-        let Some(wish) = self.wish(source, change) else { return };
-        match change.choice {
-            Choice::Out if wish.believed.get(&source).is_none_or(|belief| belief.choice != Choice::Out) => wish.opt_out(at),
-            Choice::Out => {}
-            Choice::In => wish.news_after(source, at),
+        if change.choice == Choice::In {
+            self.note_later_opt_out(said, &spoken.1, switch);
         }
-        wish.believe(source, change.choice, at);
+        let is_act = self.is_act(said, &spoken.1, switch);
+        let was_echo_of = switch.filter(|_| how == How::Act && change.choice == Choice::Out && !is_act);
+        if let Some(switch) = was_echo_of {
+            // The person may have done it as well, and nobody can tell. It counts for what the tool was told for, and no more.
+            let out: Vec<Subject> = self.out_of(switch).map(|(subject, _)| subject.clone()).collect();
+            for subject in out {
+                self.wishes.entry(subject).or_default().opt_out(at);
+            }
+        }
+        let Some(wish) = self.wish(source, change) else { return };
+        match (change.choice, is_act) {
+            (Choice::Out, true) => wish.opt_out(at),
+            (Choice::In, true) => {
+                if let Some(tool) = tool_of(source) {
+                    wish.opt_in_at(tool, at);
+                }
+                if rules.explicit_opt_ins.contains(&source) {
+                    wish.in_at = wish.in_at.max(Some(at));
+                }
+            }
+            (Choice::Out | Choice::In, false) => {}
+        }
+        // An event at Segment says what somebody did, and leaves the trait there as it was.
+        if !(how == How::Act && source == Source::Segment) {
+            wish.report(record, Report { choice: change.choice, at });
+        }
+    }
+
+    /// Whether what is said is something that the person did, rather than a state that was known or the echo of our own writing.
+    fn is_act(&self, said: &Said<'_>, subject: &Subject, switch: Option<&Switch>) -> bool {
+        let Said { source, record, change, at, how } = *said;
+        let last = self.last_report(subject, record);
+        // What Trefoil writes to Segment never comes back: it is recognised at the door by its mark.
+        let is_segment = source == Source::Segment;
+        let told_out = switch.filter(|_| !is_segment).and_then(|switch| self.was_told_out(switch, at));
+        match (how, change.choice) {
+            // The first report after the tool was told is the echo, a further one is not.
+            (How::Act, Choice::Out) => told_out
+                .is_none_or(|told| last.is_some_and(|last| last.choice == Choice::Out && last.at.secs() >= told.secs() && last.at < at)),
+            (How::State, Choice::Out) => {
+                let is_still_out = last.is_some_and(|last| {
+                    // Segment never reports what it was told, so that what it is told counts as its report.
+                    let told_in = switch.filter(|_| is_segment).and_then(|switch| self.was_told_in(switch));
+                    last.choice == Choice::Out && told_in.is_none_or(|told| told < last.at)
+                });
+                told_out.is_none() && !is_still_out
+            }
+            (How::Act, Choice::In) => is_segment || switch.is_none_or(|switch| !self.may_echo_opt_in(switch, last, at)),
+            (How::State, Choice::In) => false,
+        }
+    }
+
+    /// The record was in at that time, and is known to have been out later: so it opted out in between, though that was told first.
+    fn note_later_opt_out(&mut self, said: &Said<'_>, subject: &Subject, switch: Option<&Switch>) {
+        let Some(later) = self.last_report(subject, said.record) else { return };
+        let is_echo = switch.filter(|_| said.source != Source::Segment).is_some_and(|switch| self.was_told_out(switch, later.at).is_some());
+        if later.choice == Choice::Out
+            && later.at >= said.at
+            && !is_echo
+            && let Some(wish) = self.wishes.get_mut(subject)
+        {
+            wish.opt_out(later.at);
+        }
+    }
+
+    fn last_report(&self, subject: &Subject, record: &RecordKey) -> Option<Report> {
+        self.wishes.get(subject)?.reports.get(record).copied()
     }
 
     /// Takes over what another record of the same human wished: opt-outs united.
     pub fn absorb(&mut self, other: Self) {
         let out: Vec<Subject> = self.out().chain(other.out()).cloned().collect();
+        for (tool, level) in other.levels {
+            self.levels.entry(tool).or_default().unite(&level);
+        }
         for (subject, wish) in other.wishes {
             self.wishes.entry(subject).or_default().unite(wish);
         }
@@ -183,6 +269,9 @@ impl Consent {
         let all_in_at = self.all_in_at();
         // Which topics are one is not known here, so that an opt-in to any of them is older.
         let topics_in_at = self.wishes.iter().filter(|(subject, _)| subject.is_topic()).filter_map(|(_, wish)| wish.in_at).max();
+        if !out.is_empty() {
+            self.wishes.values_mut().for_each(|wish| wish.own_in.clear());
+        }
         for subject in out {
             let in_at = if subject.is_topic() { topics_in_at } else { all_in_at };
             let wish = self.wishes.entry(subject).or_default();
@@ -190,9 +279,6 @@ impl Consent {
                 wish.out_at = wish.in_at.max(in_at);
             }
         }
-        // What each tool was told, it was told of one of the two.
-        self.stands.clear();
-        self.version = self.version.max(other.version);
     }
 
     /// Out of this channel, or of everything. Topics are not looked at.

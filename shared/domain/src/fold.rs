@@ -2,9 +2,10 @@
 //! the evidence kept of each edge, which is the first that was seen.
 
 use crate::config::{Config, WindowTrigger};
-use crate::event::{Event, IdKind, Kind, Source};
+use crate::consent::{How, Said};
+use crate::event::{ConsentChange, Event, IdKind, Kind, Source};
 use crate::facet;
-use crate::person::{Csat, Gone, Person};
+use crate::person::{Csat, Gone, Person, RecordKey};
 use crate::tickets::{Shown, Sighting, State, Status, Ticket, TicketFact, TicketReport};
 use crate::time::{Span, Timestamp};
 
@@ -44,9 +45,7 @@ impl Folded {
 /// Folds one event. `ticket_deleted_at`: the ticket that the event names is known to have been deleted then.
 pub fn fold(person: &mut Person, event: &Event, ticket_deleted_at: Option<Timestamp>, config: &Config, now: Timestamp) -> Folded {
     if let Some(profile) = event.kind.profile() {
-        for change in &profile.consent {
-            person.consent.note_belief(event.source, change, event.occurred_at, &config.consent);
-        }
+        hear(person, event, &profile.consent, How::State, config);
         // A whole contact is as good as an answer to a question about it. The time is moved rarely, so that the next one is
         // no change.
         if event.source == Source::Intercom && person.may_be_looked_up(event.received_at) {
@@ -62,9 +61,7 @@ pub fn fold(person: &mut Person, event: &Event, ticket_deleted_at: Option<Timest
             Folded::Taken
         }
         Kind::ConsentChanged(changes) => {
-            for change in changes {
-                person.consent.note_act(event.source, change, event.occurred_at, &config.consent);
-            }
+            hear(person, event, changes, How::Act, config);
             Folded::Taken
         }
         Kind::PersonDeleted | Kind::PersonArchived | Kind::PersonRestored => {
@@ -102,6 +99,14 @@ pub fn fold(person: &mut Person, event: &Event, ticket_deleted_at: Option<Timest
     };
     prune(person, config, now);
     folded
+}
+
+fn hear(person: &mut Person, event: &Event, changes: &[ConsentChange], how: How, config: &Config) {
+    let (source, at) = (event.source, event.occurred_at);
+    let Some(record) = RecordKey::of(source, &event.ids) else { return };
+    for change in changes {
+        person.consent.hear(&Said { source, record: &record, change, at, how }, &config.consent);
+    }
 }
 
 /// Brings the facet's version in line with its values. `identity_grew`: the person has just gained an id or absorbed

@@ -140,13 +140,16 @@ impl Job {
                 digest.with("conversation").with(ticket.as_str()).with(self.event.as_str())
             }
         };
+        let dedup = dedup.hex();
         let group = Digest::new("group").with(self.workspace.as_str());
         let group = match (&self.work, &self.person) {
+            // It tells what holds when it is done, so that no order matters; and nothing that has to wait may hold it up.
+            (Work::Consent { .. }, _) => group.with(&dedup),
             (Work::CustomerioLookUp(Parent { kind, id }), _) => group.with("campaign").with(kind.as_str()).with(id),
             (_, Some(person)) => group.with(person.as_str()),
             (_, None) => group.with("company").with(self.company()),
         };
-        Message::json(self, group.hex(), dedup.hex())
+        Message::json(self, group.hex(), dedup)
     }
 }
 

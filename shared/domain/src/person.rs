@@ -100,7 +100,16 @@ impl RecordKey {
         };
         let named = own.iter().find_map(|kind| ids.iter().find(|id| id.kind == *kind));
         let id = named.or_else(|| ids.iter().min())?;
-        Some(Self(format!("{}/{}:{}", source.name(), id.kind.name(), id.value)))
+        Some(Self::named(source, id.kind, &id.value))
+    }
+
+    /// The record that a tool keeps under this id.
+    pub fn named(source: Source, kind: IdKind, value: &str) -> Self {
+        Self(format!("{}/{}:{value}", source.name(), kind.name()))
+    }
+
+    pub fn is_of(&self, source: Source) -> bool {
+        self.0.strip_prefix(source.name()).is_some_and(|rest| rest.starts_with('/'))
     }
 }
 

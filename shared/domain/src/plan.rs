@@ -80,12 +80,16 @@ pub fn plan(
     }
     // For whoever had no profile, which keeps state and consent alike waiting.
     let looks_again = event.kind == Kind::Due(WakeReason::RepairCustomerio);
-    let must_hear =
-        |destination: Destination| person.consent.moved_by(&event.id) || (looks_again && destination == Destination::Customerio);
-    if person.consent.version() > 0 {
-        let version = person.consent.version();
-        let told = Destination::ALL.into_iter().filter(|tool| must_hear(*tool) && person.consent.told(*tool).next().is_some());
-        plan.jobs.extend(told.map(|destination| job(Work::Consent { destination, version })));
+    for destination in Destination::ALL {
+        let again = || (looks_again && destination == Destination::Customerio).then(|| person.consent.version(destination));
+        let moved = person.consent.moved_by(&event.id, destination).or_else(again);
+        let Some(version) = moved.filter(|_| person.consent.wanted(destination, &config.consent).next().is_some()) else { continue };
+        // A new id leaves the job again.
+        if may_be_found(person, destination, config) {
+            plan.jobs.push(job(Work::Consent { destination, version }));
+        } else if config.has(destination) {
+            plan.skipped.push((format!("consent at {}", destination.as_str()), "waits_for_identity".to_owned()));
+        }
     }
     let wake = |reason, due| Wake { workspace: person.workspace.clone(), person: person.id.clone(), reason, due };
     if moved_by_this || event.kind == Kind::Due(WakeReason::Facet) {
@@ -104,6 +108,16 @@ pub fn plan(
     plan.jobs.extend(look_ups(event, person, folded, config).into_iter().map(|question| job(Work::IntercomLookUp(question))));
     plan.jobs.retain(|job| config.has(job.work.destination()));
     plan
+}
+
+/// The person has an id by which the tool may know them.
+fn may_be_found(person: &Person, destination: Destination, config: &Config) -> bool {
+    let has = |kind| person.id_of(kind).is_some();
+    match destination {
+        Destination::Customerio => config.customerio.found_by().any(has),
+        Destination::Intercom => [IdKind::IntercomId, IdKind::UserId, IdKind::Email].into_iter().any(has),
+        Destination::Segment => config.segment.identify_by.iter().copied().any(has),
+    }
 }
 
 /// What follows from an event about a company to which nobody is known to belong: what routes ask for that needs no person. Of

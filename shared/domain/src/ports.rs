@@ -3,6 +3,7 @@
 
 mod intercom;
 
+use crate::consent::Told;
 use crate::event::{Event, IdKind, Identifier, Parent, Source, WakeReason, Workspace};
 use crate::id::{ActionId, ConflictId, EventId, PersonId};
 use crate::identity::ConflictKind;
@@ -244,6 +245,9 @@ pub struct Mark {
     /// What the person was last given there, by name of field.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub given: BTreeMap<String, Given>,
+    /// What its records were last told of consent: by attribute or trait, at Intercom by contact and switch.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub told: BTreeMap<String, Told>,
     /// Intercom: the seconds that the last events of this person took, since it keeps one event for name and second.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seconds: Vec<TakenSecond>,

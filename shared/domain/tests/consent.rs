@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 use trefoil_domain::config::ConsentConfig;
-use trefoil_domain::consent::{Consent, Subject};
-use trefoil_domain::event::{Channel, Choice, ConsentChange, Source, Topic};
+use trefoil_domain::consent::{Consent, How, Said, Subject};
+use trefoil_domain::event::{Channel, Choice, ConsentChange, IdKind, Source, Topic, Workspace, event_id};
+use trefoil_domain::person::RecordKey;
+use trefoil_domain::ports::Destination;
 use trefoil_domain::time::Timestamp;
 
 /// What happens to one of several records of one human.
@@ -66,6 +68,20 @@ fn covers(into: &Subject, subject: &Subject) -> bool {
     *into == Subject::new(None, None) && !subject.to_string().contains('/')
 }
 
+/// What is said of the one record that a tool has of the person.
+fn hear(consent: &mut Consent, source: Source, change: &ConsentChange, second: i64, how: How, rules: &ConsentConfig) {
+    let record = RecordKey::named(source, IdKind::UserId, "u1");
+    consent.hear(&Said { source, record: &record, change, at: at(second), how }, rules);
+}
+
+fn act(consent: &mut Consent, source: Source, change: &ConsentChange, second: i64, explicit: Vec<Source>) {
+    hear(consent, source, change, second, How::Act, &rules(explicit));
+}
+
+fn state(consent: &mut Consent, source: Source, change: &ConsentChange, second: i64) {
+    hear(consent, source, change, second, How::State, &rules(Vec::new()));
+}
+
 fn is_out(consent: &Consent, subject: &Subject) -> bool {
     consent.is_out(subject)
 }
@@ -78,9 +94,9 @@ fn take(records: &mut [Consent], step: &Step) {
     match step {
         Step::Act { record, source, change, at: when, explicit } => {
             let explicit = if *explicit { vec![*source] } else { Vec::new() };
-            records[*record].note_act(*source, change, at(*when), &rules(explicit));
+            act(&mut records[*record], *source, change, *when, explicit);
         }
-        Step::Belief { record, source, change, at: when } => records[*record].note_belief(*source, change, at(*when), &rules(Vec::new())),
+        Step::Belief { record, source, change, at: when } => state(&mut records[*record], *source, change, *when),
         Step::Merge(into, from) if into != from => {
             let gone = std::mem::take(&mut records[*from]);
             records[*into].absorb(gone);
@@ -141,8 +157,8 @@ proptest! {
         let explicit = Source::Segment;
         let tell = |told: &[(Source, ConsentChange, i64, bool)]| {
             let mut consent = Consent::default();
-            for (source, change, when, act) in told {
-                if *act { consent.note_act(*source, change, at(*when), &rules(vec![explicit])) } else { consent.note_belief(*source, change, at(*when), &rules(Vec::new())) }
+            for (source, change, when, is_act) in told {
+                if *is_act { act(&mut consent, *source, change, *when, vec![explicit]) } else { state(&mut consent, *source, change, *when) }
             }
             consent
         };
@@ -171,7 +187,7 @@ proptest! {
         let tell = |told: &[(Source, ConsentChange, i64)]| {
             let mut consent = Consent::default();
             for (source, change, when) in told {
-                consent.note_act(*source, change, at(*when), &rules(explicit.clone()));
+                act(&mut consent, *source, change, *when, explicit.clone());
             }
             consent
         };
@@ -182,7 +198,7 @@ proptest! {
             shuffled.rotate_left(turned);
             shuffled.reverse();
         }
-        let wishes = |consent: &Consent| -> Vec<_> { consent.wishes().map(|(s, w)| (s.clone(), w.clone())).collect() };
+        let wishes = |consent: &Consent| -> Vec<_> { consent.wishes().map(|(s, w)| (s.clone(), (w.out_at, w.in_at))).collect() };
         prop_assert_eq!(wishes(&tell(&acts)), wishes(&tell(&shuffled)));
 
         let consent = tell(&acts);
@@ -201,17 +217,17 @@ proptest! {
 }
 
 #[test]
-fn a_tool_that_goes_on_believing_in_an_opt_out_tells_no_news() {
+fn a_tool_that_goes_on_reporting_an_opt_out_tells_no_news() {
     let mut consent = Consent::default();
     let email = |choice| ConsentChange { channel: Some(Channel::Email), topic: None, choice };
-    consent.note_belief(Source::Intercom, &email(Choice::Out), at(1), &rules(Vec::new()));
+    state(&mut consent, Source::Intercom, &email(Choice::Out), 1);
     assert!(consent.is_out_of(Channel::Email), "an opt-out from before we came counts");
-    consent.note_act(Source::Customerio, &email(Choice::In), at(5), &rules(vec![Source::Customerio]));
+    act(&mut consent, Source::Customerio, &email(Choice::In), 5, vec![Source::Customerio]);
     assert!(!consent.is_out_of(Channel::Email));
     // Intercom has not been told yet, and says so with every change of the contact.
-    consent.note_belief(Source::Intercom, &email(Choice::Out), at(6), &rules(Vec::new()));
+    state(&mut consent, Source::Intercom, &email(Choice::Out), 6);
     assert!(!consent.is_out_of(Channel::Email));
-    consent.note_act(Source::Intercom, &email(Choice::Out), at(6), &rules(Vec::new()));
+    act(&mut consent, Source::Intercom, &email(Choice::Out), 6, Vec::new());
     assert!(consent.is_out_of(Channel::Email), "an act is news");
 }
 
@@ -219,11 +235,28 @@ fn a_tool_that_goes_on_believing_in_an_opt_out_tells_no_news() {
 fn an_opt_in_holds_for_its_own_tool_alone() {
     let mut consent = Consent::default();
     let all = |choice| ConsentChange { channel: None, topic: None, choice };
-    consent.note_act(Source::Customerio, &all(Choice::Out), at(1), &rules(Vec::new()));
-    consent.note_act(Source::Customerio, &all(Choice::In), at(2), &rules(Vec::new()));
+    act(&mut consent, Source::Customerio, &all(Choice::Out), 1, Vec::new());
+    act(&mut consent, Source::Customerio, &all(Choice::In), 2, Vec::new());
     assert!(consent.is_out_of(Channel::Email) && consent.is_out_of(Channel::Sms));
-    let (_, wish) = consent.wishes().next().expect("spoken of");
-    assert_eq!(wish.believed[&Source::Customerio].choice, Choice::In);
+    let rules = rules(Vec::new());
+    let out_at = |tool| consent.wants_out(tool, &rules);
+    assert_eq!(Destination::ALL.map(out_at), [false, true, true], "Customer.io alone is left as it is");
+}
+
+#[test]
+fn what_is_told_of_one_tool_does_not_widen_by_its_echo() {
+    let mut consent = Consent::default();
+    let change = |channel| ConsentChange { channel, topic: None, choice: Choice::Out };
+    act(&mut consent, Source::Intercom, &change(Some(Channel::Email)), 1, Vec::new());
+    let event = event_id(Source::Intercom, &Workspace::new("main").expect("a workspace"), &["out"]);
+    consent.settle(&event, false, &rules(Vec::new()));
+    // Customer.io, told so, has but one switch and reports that.
+    act(&mut consent, Source::Customerio, &change(None), 3, Vec::new());
+    act(&mut consent, Source::Customerio, &change(None), 3, Vec::new());
+    state(&mut consent, Source::Customerio, &change(None), 4);
+    assert!(consent.is_out_of(Channel::Email) && !consent.is_out_of(Channel::Sms));
+    act(&mut consent, Source::Customerio, &change(None), 9, Vec::new());
+    assert!(consent.is_out_of(Channel::Sms), "a second one is the person's own");
 }
 
 #[test]
@@ -231,12 +264,8 @@ fn more_topics_than_can_be_kept_close_the_channel() {
     let mut consent = Consent::default();
     for n in 0..300 {
         let topic = Some(Topic { id: format!("topic_{n}"), name: None });
-        consent.note_act(
-            Source::Customerio,
-            &ConsentChange { channel: Some(Channel::Email), topic, choice: Choice::Out },
-            at(n),
-            &rules(Vec::new()),
-        );
+        let change = ConsentChange { channel: Some(Channel::Email), topic, choice: Choice::Out };
+        act(&mut consent, Source::Customerio, &change, n, Vec::new());
     }
     assert!(consent.is_out_of(Channel::Email), "no opt-out is lost");
     assert!(consent.wishes().count() <= 201);

@@ -15,8 +15,8 @@ use crate::outcome::{CONCERNS_NO_PERSON, Outcome, Reason};
 use crate::person::{Opening, Person, RecordKey};
 use crate::plan::{Plan, plan, plan_for_nobody};
 use crate::ports::{
-    Alias, AliasKey, Clock, Commit, ConflictNote, Delivery, Destination, Disposition, Found, Jitter, Message, Put, Queue, QueueName,
-    Record, Store, StoreError, Wake,
+    Alias, AliasKey, Clock, Commit, ConflictNote, Delivery, Disposition, Found, Jitter, Message, Put, Queue, QueueName, Record, Store,
+    StoreError, Wake,
 };
 use crate::rules::Routes;
 use crate::tickets::{TicketFact, TicketId};
@@ -419,9 +419,8 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let deleted_at = ticket.and_then(|t| found.aliases.get(&AliasKey::of_ticket(&event.workspace, t))).and_then(|a| a.deleted_at);
         let folded = fold(&mut person, event, deleted_at, self.config, now);
         move_facet(&mut person, event, grew, self.config, now);
-        let contacts = person.ids.get(&IdKind::IntercomId).map_or(0, BTreeMap::len);
-        let several: &[Destination] = if contacts > 1 { &[Destination::Intercom] } else { &[] };
-        person.consent.settle(&event.id, gained, several, &self.config.consent, now);
+        // A contact that comes back from the archive may have missed something.
+        person.consent.settle(&event.id, gained || event.kind == Kind::PersonRestored, &self.config.consent);
         let campaign = self.campaign(event).and_then(|campaign| found.aliases.get(&AliasKey::of_campaign(&event.workspace, campaign)));
         let campaign_name = campaign.and_then(|alias| alias.label.as_ref()?.name.as_deref());
         let news = person.wrote.strip(event);
@@ -550,10 +549,8 @@ fn targets(event: &Event, found: &Found, config: &Config, routes: &Routes) -> Re
     let first = hold.iter().find(|id| config.identity.strength(id.kind).is_some()).cloned();
     match (person, first) {
         (Some(person), first) => Ok(vec![Target { person: Some(person), first: first.unwrap_or(nobody), absorb, hold, conflicts }]),
-        // A browser that nobody is known to use is nobody yet; but an opt-out must not get lost.
-        (None, Some(first)) if first.kind == IdKind::AnonymousId => {
-            Err(if opts_out(event) { Outcome::blocked("anonymous_stranger") } else { Outcome::skipped("anonymous_stranger") })
-        }
+        // A browser that nobody is known to use is nobody yet. But its opt-out counts for the person whom it will turn out to be.
+        (None, Some(first)) if first.kind == IdKind::AnonymousId && !opts_out(event) => Err(Outcome::skipped("anonymous_stranger")),
         // Nobody is made in order to be deleted, unless a route deletes them elsewhere too: there they may well be known.
         (None, Some(_)) if event.kind == Kind::PersonDeleted && event.source != Source::Intercom && !deletes(event, routes) => {
             Err(Outcome::skipped("nobody_known"))

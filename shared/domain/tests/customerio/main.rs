@@ -18,10 +18,11 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use trefoil_domain::action::{CustomerioAction, CustomerioEvent, CustomerioVerb, UpdatePerson};
 use trefoil_domain::config::{self, Config};
+use trefoil_domain::consent::{How, Said};
 use trefoil_domain::event::{Attributes, Channel, Choice, ConsentChange, IdKind, Identifier, Source, Workspace, action_id, event_id};
 use trefoil_domain::id::PersonId;
 use trefoil_domain::job::{Job, Work};
-use trefoil_domain::person::{Csat, Person};
+use trefoil_domain::person::{Csat, Person, RecordKey};
 use trefoil_domain::ports::*;
 use trefoil_domain::steps::send_customerio::CustomerioSender;
 use trefoil_domain::time::{Span, Timestamp};
@@ -149,10 +150,12 @@ impl<'w> Bench<'w> {
     }
 
     fn says(&self, person: &PersonId, source: Source, change: &ConsentChange, when: Timestamp) {
-        let (now, rules) = (self.world.now(), &self.config.consent);
+        let rules = &self.config.consent;
+        let kind = if source == Source::Customerio { IdKind::CioId } else { IdKind::UserId };
+        let record = RecordKey::named(source, kind, "0a");
         self.change(person, |person| {
-            person.consent.note_act(source, change, when, rules);
-            person.consent.settle(&event_id(source, &workspace(), &[&when.millis().to_string()]), false, &[], rules, now);
+            person.consent.hear(&Said { source, record: &record, change, at: when, how: How::Act }, rules);
+            person.consent.settle(&event_id(source, &workspace(), &[&when.millis().to_string()]), false, rules);
         });
     }
 
@@ -163,8 +166,7 @@ impl<'w> Bench<'w> {
         let husk = goes.husk(survivor, self.world.now());
         stays.absorb(goes);
         stays.version += 1;
-        let (now, rules) = (self.world.now(), &self.config.consent);
-        stays.consent.settle(&event_id(Source::Trefoil, &workspace(), &["merge"]), true, &[], rules, now);
+        stays.consent.settle(&event_id(Source::Trefoil, &workspace(), &["merge"]), true, &self.config.consent);
         self.commit(vec![
             Put::Person { person: Box::new(stays), expected },
             Put::Person { person: Box::new(husk), expected: expected_of_other },

@@ -476,15 +476,21 @@ fn a_user_id_that_changes_is_shown_to_a_human_though_nothing_else_changes() {
 }
 
 #[test]
-fn an_opt_out_of_a_browser_nobody_knows_is_kept() {
+fn an_opt_out_of_a_browser_nobody_knows_is_kept_for_the_person_it_turns_out_to_be() {
     use trefoil_domain::event::{Channel, Choice, ConsentChange};
     let world = still();
     let out = ConsentChange { channel: Some(Channel::Email), topic: None, choice: Choice::Out };
     let browser = vec![id(IdKind::AnonymousId, "a1")];
     route(&world, &event(1, Source::Segment, browser.clone(), 0, Kind::ConsentChanged(vec![out])));
-    assert_eq!(world.depth(QueueName::Parked), 1);
-    route(&world, &event(2, Source::Segment, browser, 0, said(false)));
-    assert_eq!((world.depth(QueueName::Parked), world.people().len()), (1, 0));
+    assert!(world.people()[0].consent.is_out_of(Channel::Email));
+    let of_another = vec![id(IdKind::AnonymousId, "a2")];
+    route(&world, &event(2, Source::Segment, of_another, 0, said(false)));
+    assert_eq!((world.depth(QueueName::Parked), world.people().len()), (0, 1), "nobody is made of a browser without one");
+    let signed_in = vec![id(IdKind::UserId, "u1"), id(IdKind::AnonymousId, "a1")];
+    route(&world, &event(3, Source::Segment, signed_in, 0, said(false)));
+    let people = world.people();
+    assert_eq!(people.len(), 1);
+    assert!(people[0].consent.is_out_of(Channel::Email) && people[0].has_id(&id(IdKind::UserId, "u1")));
 }
 
 /// The busiest sources repeat themselves with every event.

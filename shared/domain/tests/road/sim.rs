@@ -72,7 +72,7 @@ pub(crate) fn point() -> Yield {
 struct Stored {
     people: BTreeMap<PersonId, Person>,
     aliases: BTreeMap<AliasKey, Alias>,
-    marks: BTreeMap<PersonId, Mark>,
+    marks: BTreeMap<(Destination, PersonId), Mark>,
     wakes: BTreeMap<(PersonId, trefoil_domain::event::WakeReason), Wake>,
     conflicts: BTreeMap<ConflictId, ConflictNote>,
     records: Vec<Record>,
@@ -307,24 +307,27 @@ impl Store for World {
         Ok(Commit::Done)
     }
 
-    async fn with_marks(&self, _: Destination, people: &[PersonId]) -> Result<BTreeMap<PersonId, (Person, Mark)>, StoreError> {
+    async fn with_marks(&self, destination: Destination, people: &[PersonId]) -> Result<BTreeMap<PersonId, (Person, Mark)>, StoreError> {
         point().await;
         let stored = self.stored.lock().expect("lock");
-        let read = |id: &PersonId| Some((id.clone(), (stored.people.get(id)?.clone(), stored.marks.get(id).cloned().unwrap_or_default())));
+        let read = |id: &PersonId| {
+            Some((id.clone(), (stored.people.get(id)?.clone(), stored.marks.get(&(destination, id.clone())).cloned().unwrap_or_default())))
+        };
         Ok(people.iter().filter_map(read).collect())
     }
 
-    async fn put_marks(&self, _: Destination, marks: Vec<(PersonId, Mark)>) -> Result<Vec<Commit>, StoreError> {
+    async fn put_marks(&self, destination: Destination, marks: Vec<(PersonId, Mark)>) -> Result<Vec<Commit>, StoreError> {
         let mut commits = Vec::new();
         for (person, mut mark) in marks {
             point().await;
             let mut stored = self.stored.lock().expect("lock");
-            if stored.marks.get(&person).map_or(0, |m| m.version) != mark.version {
+            let key = (destination, person);
+            if stored.marks.get(&key).map_or(0, |m| m.version) != mark.version {
                 commits.push(Commit::Conflict);
                 continue;
             }
             mark.version += 1;
-            stored.marks.insert(person, mark);
+            stored.marks.insert(key, mark);
             commits.push(Commit::Done);
         }
         Ok(commits)

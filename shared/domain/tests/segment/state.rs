@@ -4,8 +4,10 @@ use super::outside::{Does, go_on};
 use super::{Bench, NOW, at, identify, track, traits_of, user};
 use serde_json::json;
 use std::collections::BTreeSet;
-use trefoil_domain::event::{Channel, Choice, ConsentChange, Source, event_id};
+use trefoil_domain::consent::{How, Said};
+use trefoil_domain::event::{Channel, Choice, ConsentChange, IdKind, Source, event_id};
 use trefoil_domain::id::PersonId;
+use trefoil_domain::person::RecordKey;
 use trefoil_domain::ports::Clock;
 use trefoil_domain::time::Span;
 
@@ -149,8 +151,9 @@ fn chooses(bench: &Bench, person: &PersonId, choice: Choice, name: &str) {
     let now = bench.outside.now();
     bench.change(person, |person| {
         let change = ConsentChange { channel: Some(Channel::Email), topic: None, choice };
-        person.consent.note_act(Source::Intercom, &change, now, &rules);
-        person.consent.settle(&event_id(Source::Intercom, &super::workspace(), &[name]), false, &[], &rules, now);
+        let record = RecordKey::named(Source::Intercom, IdKind::IntercomId, "c1");
+        person.consent.hear(&Said { source: Source::Intercom, record: &record, change: &change, at: now, how: How::Act }, &rules);
+        person.consent.settle(&event_id(Source::Intercom, &super::workspace(), &[name]), false, &rules);
     });
 }
 

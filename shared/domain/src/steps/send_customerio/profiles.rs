@@ -47,7 +47,11 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
         let now = self.clock.now();
         let mut asked: Vec<(Question, Address)> = Vec::new();
         for (index, target) in targets.iter_mut().enumerate() {
-            let must_look = target.mark.creating_since.is_some() || target.update.unseen_email.is_some() || target.may_have_moved;
+            let must_look = target.mark.creating_since.is_some()
+                || target.update.unseen_email.is_some()
+                || target.may_have_moved
+                // An opt-out must not be written to a profile that is gone: that is answered with a 200 as well.
+                || target.tells_out();
             match &target.mark.profile {
                 Some(own) if !must_look && (now.since(target.mark.profile_seen_at) < TRUSTED_FOR || !target.writes()) => {
                     target.profile = Ok(ProfileRef::Own(own.clone()));
@@ -128,6 +132,12 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
             }
             ProfileLookUp::Absent => match made_by(address).filter(|_| target.update.create) {
                 Some((kind, value)) => {
+                    // The profile of before is gone, and the new one has nothing of what it had.
+                    if target.was_given_something() {
+                        target.forget_what_was_given();
+                        target.mark.profile = None;
+                        target.gather(incoming, self.config, now);
+                    }
                     target.creates = Some(ReadsBack::Can);
                     Ok(ProfileRef::By(kind, value))
                 }

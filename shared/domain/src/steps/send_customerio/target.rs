@@ -3,13 +3,13 @@
 use super::{Incoming, Results, actions};
 use crate::action::{CustomerioVerb, UpdatePerson, UpsertObject};
 use crate::config::Config;
-use crate::consent::{Belief, Subject};
+use crate::consent::{Subject, Told};
 use crate::event::{Attributes, Channel, Choice, IdKind, Source, Value};
 use crate::facet::{self, Facet, Summary};
 use crate::id::{ActionId, Digest, PersonId};
 use crate::job::Work;
 use crate::outcome::{CONCERNS_NO_PERSON, Outcome};
-use crate::person::Person;
+use crate::person::{Person, RecordKey};
 use crate::ports::{Destination, Given, Mark, ProfileLookUp, ProfileRef, SeenProfile};
 use crate::steps::people::People;
 use crate::time::Timestamp;
@@ -32,6 +32,8 @@ pub(super) struct Target {
     /// What has to be written, unless the mark says that it is there already.
     pub(super) facet: Option<Facet>,
     pub(super) update: Update,
+    /// What of the update tells the profile of consent, by attribute.
+    pub(super) telling: BTreeMap<String, Told>,
     pub(super) profile: Result<ProfileRef, Outcome>,
     /// As it was seen just now.
     pub(super) seen: Option<SeenProfile>,
@@ -88,6 +90,7 @@ impl Target {
             Mark {
                 last_timestamp: mark.last_timestamp,
                 given: forgotten(&mark.given),
+                told: doubted(&mark.told),
                 version: mark.version,
                 generation: person.generation(),
                 dirty: true,
@@ -100,6 +103,7 @@ impl Target {
             jobs: Vec::new(),
             facet: None,
             update: Update::default(),
+            telling: BTreeMap::new(),
             profile: Err(Outcome::blocked(NO_IDENTITY)),
             seen: None,
             learnt: false,
@@ -123,18 +127,23 @@ impl Target {
             }
             self.learnt |= asked.said_again;
         }
-        // Whoever works for them sees to it, however old it is.
-        let dirty = self.mark.dirty;
-        for (key, Belief { choice, at }) in self.person.consent.told(Destination::Customerio) {
-            let value = Value::Bool(if key.starts_with(TOPICS) { choice == Choice::In } else { choice == Choice::Out });
-            let must_tell = self.mark.given.get(&own(key)).is_none_or(|given| match choice {
-                Choice::Out => dirty || given.at < at || given.hash != hash(&value),
-                // What somebody has said since is left as it is.
-                Choice::In => given.at < at || (given.at == at && (dirty || given.hash.is_empty())),
-            });
-            let said_since = choice == Choice::In && self.update.own.get(key).is_some_and(|(_, since)| *since >= at);
-            if must_tell && !said_since {
-                self.update.own.insert(key.to_owned(), (value, at));
+        // Seen to in every batch for the person, however old it is.
+        self.telling.clear();
+        let record = self.mark.profile.as_ref().map(|own| RecordKey::named(Source::Customerio, IdKind::CioId, own));
+        for wanted in self.person.consent.wanted(Destination::Customerio, &config.consent) {
+            let (key, choice, since) = (wanted.key, wanted.choice, wanted.since);
+            let mut told = self.mark.told.get(key).copied();
+            if self.mark.dirty {
+                told.iter_mut().for_each(Told::doubt);
+            }
+            // An opt-in leaves alone what a route has said since.
+            let is_older = |at: Option<Timestamp>| choice == Choice::In && at.is_some_and(|at| at > since);
+            let said_since =
+                is_older(self.update.own.get(key).map(|(_, at)| *at)) || is_older(self.mark.given.get(&own(key)).map(|given| given.at));
+            if !said_since && wanted.must_be_told(record.as_ref(), told.as_ref()) {
+                let value = Value::Bool(if key.starts_with(TOPICS) { choice == Choice::In } else { choice == Choice::Out });
+                self.update.own.insert(key.to_owned(), (value, since));
+                self.telling.insert(key.to_owned(), wanted.told());
             }
         }
     }
@@ -142,13 +151,14 @@ impl Target {
     /// Nothing that was given is known to be there, though what is older still comes too late.
     pub(super) fn forget_what_was_given(&mut self) {
         self.mark.given = forgotten(&self.mark.given);
+        self.mark.told = doubted(&self.mark.told);
         self.mark.facet_hash = None;
         self.mark.dirty = true;
     }
 
     /// Something of it was given to the profile that was known before.
     pub(super) fn was_given_something(&self) -> bool {
-        self.mark.facet_hash.is_some() || self.mark.given.values().any(|given| !given.hash.is_empty())
+        self.mark.facet_hash.is_some() || !self.mark.told.is_empty() || self.mark.given.values().any(|given| !given.hash.is_empty())
     }
 
     /// Something that keeps mail from the person waits for a profile.
@@ -156,7 +166,7 @@ impl Target {
         let summary = Summary::of(&self.person, config, now);
         summary.has_open_ticket()
             || summary.windows.values().any(|until| *until > now)
-            || self.person.consent.tells_out(Destination::Customerio)
+            || self.person.consent.wants_out(Destination::Customerio, &config.consent)
     }
 
     /// What Customer.io has silently left as it was, for the record.
@@ -173,7 +183,12 @@ impl Target {
     }
 
     pub(super) fn tells_consent(&self) -> bool {
-        self.person.consent.told(Destination::Customerio).any(|(key, _)| self.update.own.contains_key(key))
+        !self.telling.is_empty()
+    }
+
+    /// The write keeps the person out of something that the profile is not known to be out of.
+    pub(super) fn tells_out(&self) -> bool {
+        self.telling.values().any(|told| told.choice == Choice::Out)
     }
 
     /// There is something to write under a claim.
@@ -234,6 +249,9 @@ pub(super) fn targets(known: &People, incoming: &[Incoming], config: &Config, no
                         target.mark.given.insert(key.clone(), unknown(theirs));
                     }
                 }
+            }
+            for (key, told) in doubted(&absorbed.told) {
+                target.mark.told.entry(key).or_insert(told);
             }
         }
         target.gather(incoming, config, now);
@@ -303,7 +321,7 @@ fn ask(update: &mut Update, mark: &mut Mark, person: &Person, verb: &CustomerioV
             theirs.for_each(|(name, value)| put(&mut update.for_new, name, value));
         }
         // Nobody is taken back in against an opt-out.
-        CustomerioVerb::SetSubscription { topic, subscribed: true } if is_against_opt_out(person, topic.as_deref()) => {}
+        CustomerioVerb::SetSubscription { topic, subscribed: true } if is_against_opt_out(person, topic.as_deref(), config) => {}
         CustomerioVerb::SetSubscription { topic, subscribed } => {
             let (key, value) = match topic {
                 Some(topic) => (topic_key(topic), Value::Bool(*subscribed)),
@@ -351,10 +369,10 @@ pub(super) fn object_news(mark: &Mark, object: &UpsertObject, at: Timestamp) -> 
 }
 
 /// Taking the person in there would go against what they wish.
-pub(super) fn is_against_opt_out(person: &Person, topic: Option<&str>) -> bool {
+pub(super) fn is_against_opt_out(person: &Person, topic: Option<&str>, config: &Config) -> bool {
     let consent = &person.consent;
     let key = topic.map_or_else(|| "unsubscribed".to_owned(), topic_key);
-    let told_out = consent.told(Destination::Customerio).any(|(told, belief)| told == key && belief.choice == Choice::Out);
+    let told_out = consent.wanted(Destination::Customerio, &config.consent).any(|wanted| wanted.key == key && wanted.choice == Choice::Out);
     let is_out_of_topic = |id: &str| {
         let sources = [Source::Customerio, Source::Pipelines];
         let by = |channel| sources.iter().any(|source| consent.is_out(&Subject::new(channel, Some((*source, id)))));
@@ -394,6 +412,12 @@ pub(super) fn hash(value: &Value) -> String {
 /// two profiles for one: what was given is not known to be there.
 fn forgotten(given: &BTreeMap<String, Given>) -> BTreeMap<String, Given> {
     given.iter().map(|(key, given)| (key.clone(), unknown(given))).collect()
+}
+
+fn doubted(told: &BTreeMap<String, Told>) -> BTreeMap<String, Told> {
+    let mut told = told.clone();
+    told.values_mut().for_each(Told::doubt);
+    told
 }
 
 fn unknown(given: &Given) -> Given {

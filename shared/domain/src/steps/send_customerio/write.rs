@@ -1,12 +1,13 @@
 //! Claim, write, confirm.
 
 use super::profiles::waits_for;
-use super::target::{EMAIL, NO_IDENTITY, ReadsBack, Target, is_against_opt_out, object_news, own, trim};
+use super::target::{EMAIL, NO_IDENTITY, ReadsBack, Target, is_against_opt_out, object_news, trim};
 use super::{
     CustomerioSender, GIVES_UP_READING, Incoming, OVERLAP_AGAIN, READ_BACK_AFTER, READS_BACK, REJECTED_TRIES, REPAIR_TRIES, Results,
     SHOWS_WITHIN, actions, repair,
 };
 use crate::action::{CustomerioAction, CustomerioVerb};
+use crate::consent::Told;
 use crate::event::{Attributes, IdKind, Value};
 use crate::id::PersonId;
 use crate::job::{Job, Work};
@@ -64,6 +65,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
             for target in &mut to_put {
                 if target.writes() {
                     target.mark.dirty = true;
+                    target.mark.told.extend(target.telling.iter().map(|(key, told)| (key.clone(), told.doubted())));
                     target.mark.last_timestamp = now.secs().max(target.mark.last_timestamp + 1);
                 }
                 if target.creates == Some(ReadsBack::Can) {
@@ -201,7 +203,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                 Step::Attributes { read_back: update.email.is_some() && target.update.own.contains_key("email") && target.verified }
             }
             CustomerioVerb::SetSubscription { .. } if target.update.of.contains(&action.id) => Step::Attributes { read_back: false },
-            CustomerioVerb::SetSubscription { topic, subscribed: true } if is_against_opt_out(&target.person, topic.as_deref()) => {
+            CustomerioVerb::SetSubscription { topic, subscribed: true }
+                if is_against_opt_out(&target.person, topic.as_deref(), self.config) =>
+            {
                 Step::Ends(Outcome::skipped("opted_out"))
             }
             CustomerioVerb::UpdatePerson(update) if update.email.is_some() && target.email_shows => Step::Ends(Outcome::Done),
@@ -381,6 +385,13 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                     let refused = name == EMAIL && target.verified;
                     mark.given.insert(name, Given { hash, at, refused });
                 }
+                for key in target.update.own.keys() {
+                    match target.telling.get(key) {
+                        Some(told) => mark.told.insert(key.clone(), *told),
+                        // A route has said something else.
+                        None => mark.told.remove(key),
+                    };
+                }
                 if let Some(facet) = &target.facet {
                     mark = Mark { facet_hash: Some(facet.hash.clone()), facet_version: target.person.facet.version, ..mark };
                 }
@@ -392,9 +403,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                     if !target.verified && !made && target.is_urgent(self.config, now) && unconfirmed < REPAIR_TRIES {
                         wakes.push(repair(&target.person, unconfirmed, now));
                         mark.facet_hash = None;
-                        for (key, _) in target.person.consent.told(Destination::Customerio) {
-                            mark.given.entry(own(key)).and_modify(|given| given.hash.clear());
-                        }
+                        mark.told.values_mut().for_each(Told::doubt);
                     }
                 }
             }

@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 /// A contact that is not found may be too new. After this long it is taken at its word.
 const TOO_NEW_FOR: Span = Span::from_mins(10);
 /// How long a search may miss a contact.
-const SEARCH_LAGS_FOR: Span = Span::from_mins(10);
+pub(super) const SEARCH_LAGS_FOR: Span = Span::from_mins(10);
 /// Who had no contact is not looked for again for this long.
 const ABSENT_FOR: Span = Span::from_hours(1);
 /// While somebody is new, their contact may be on its way.
@@ -37,7 +37,7 @@ pub(super) enum Looked {
 }
 
 /// By what a person can be found.
-struct Keys {
+pub(super) struct Keys {
     user_id: Option<String>,
     email: Option<String>,
 }
@@ -92,7 +92,7 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
         visit.contact.clone()
     }
 
-    async fn keys(&self, visit: &Visit<'_>) -> Result<Keys, Halt> {
+    pub(super) async fn keys(&self, visit: &Visit<'_>) -> Result<Keys, Halt> {
         let user_id = visit.person.id_of(IdKind::UserId).map(str::to_owned);
         let email = email_of(visit.person).filter(|_| self.config.identity.match_by.contains(&IdKind::Email));
         let email = match email {
@@ -109,7 +109,7 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
         Ok(is_theirs_alone(visit.person, found.aliases.get(&key)))
     }
 
-    async fn look(&self, visit: &mut Visit<'_>, job: &Job, keys: &Keys) -> Result<Looked, Halt> {
+    pub(super) async fn look(&self, visit: &mut Visit<'_>, job: &Job, keys: &Keys) -> Result<Looked, Halt> {
         let now = self.clock.now();
         if let Some(user_id) = &keys.user_id
             && let Some(seen) = found(self.intercom.with_user_id(user_id, now).await)?.into_iter().next()

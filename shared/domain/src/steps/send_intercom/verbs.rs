@@ -103,7 +103,7 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             self.remember_new(visit, &whole, at, &left_out);
             return Ok(());
         }
-        let mut news = ContactFields { unsubscribed: visit.keeps_out_of_email(), ..whole.clone() };
+        let mut news = ContactFields { unsubscribed: self.keeps_out_of_email(visit), ..whole.clone() };
         // Whoever is a user is none the less one for what we know of them.
         if upsert.role.is_none() && whole.user_id.is_none() {
             news.role = None;
@@ -164,7 +164,7 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
         }
         let now = self.clock.now();
         if news.unsubscribed {
-            visit.was_kept_out_of_email();
+            self.was_kept_out_of_email(visit);
         }
         given.iter().for_each(|(field, value)| visit.gave(field, value, if IS_NOW.contains(&field.as_str()) { now } else { at }));
         visit.not_taken(&left_out);
@@ -176,7 +176,7 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
         values(fields).iter().for_each(|(field, value)| visit.gave(field, value, at));
         visit.not_taken(left_out);
         if fields.unsubscribed {
-            visit.was_kept_out_of_email();
+            self.was_kept_out_of_email(visit);
         }
     }
 
@@ -250,7 +250,7 @@ impl<S: Store + Ledger + EventNames, Q, C: Clock, J, V: Intercom> IntercomSender
             signed_up_at: upsert.signed_up_at.clone(),
             last_seen_at: upsert.last_seen_at.clone(),
             owner_id: upsert.owner_id.clone(),
-            unsubscribed: visit.keeps_out_of_email(),
+            unsubscribed: self.keeps_out_of_email(visit),
             attributes: upsert.attributes.clone(),
         })
     }

@@ -86,6 +86,9 @@ impl<'v> Visit<'v> {
                     }
                 }
                 adopted.runs.extend(old.runs.iter().cloned());
+                for (field, told) in &old.told {
+                    adopted.told.entry(field.clone()).or_insert(*told).doubt();
+                }
                 for (field, given) in &old.given {
                     let known = adopted.given.entry(field.clone()).or_insert_with(|| given.clone());
                     known.at = given.at.max(known.at);
@@ -127,17 +130,46 @@ impl<'v> Visit<'v> {
     /// The contact goes on under another id.
     pub(super) fn moved(&mut self, to: String, job: &Job, now: Timestamp) {
         if let Some(old) = self.contact.take() {
-            let from = Identifier::new(IdKind::IntercomId, &old.id).into_iter().collect();
-            let merged = Kind::PersonMerged(Merged { from, profile: Profile::default() });
-            self.tell(&["merged", &old.id, &to], Identifier { kind: IdKind::IntercomId, value: to.clone() }, merged, job, now);
-            if self.mark.promoting.as_ref() == Some(&old.id) {
-                self.mark.promoting = None;
-            }
-            self.mark.dead.insert(old.id);
+            self.tell_of_merge(&old.id, &to, job, now);
         }
         forget_values(&mut self.mark);
         self.mark.profile = Some(to.clone());
         self.contact = Some(Contact { id: to, role: None });
+    }
+
+    /// One of the person's contacts goes on under another id.
+    pub(super) fn lives_on_as(&mut self, old: &str, to: &str, job: &Job, now: Timestamp) {
+        if self.is_the_one(old) {
+            self.contact = Some(Contact { id: old.to_owned(), role: None });
+            self.moved(to.to_owned(), job, now);
+        } else {
+            self.tell_of_merge(old, to, job, now);
+        }
+    }
+
+    fn tell_of_merge(&mut self, old: &str, to: &str, job: &Job, now: Timestamp) {
+        let from = Identifier::new(IdKind::IntercomId, old).into_iter().collect();
+        let merged = Kind::PersonMerged(Merged { from, profile: Profile::default() });
+        self.tell(&["merged", old, to], Identifier { kind: IdKind::IntercomId, value: to.to_owned() }, merged, job, now);
+        if self.mark.promoting.as_deref() == Some(old) {
+            self.mark.promoting = None;
+        }
+        self.mark.dead.insert(old.to_owned());
+    }
+
+    /// One of the person's contacts is not there any more.
+    pub(super) fn is_gone(&mut self, contact: &str) {
+        if self.is_the_one(contact) {
+            self.contact = Some(Contact { id: contact.to_owned(), role: None });
+            self.died();
+        } else {
+            self.mark.dead.insert(contact.to_owned());
+        }
+    }
+
+    /// It is the contact that is written to.
+    fn is_the_one(&self, contact: &str) -> bool {
+        self.contact.as_ref().is_some_and(|own| own.id == contact) || self.mark.profile.as_deref() == Some(contact)
     }
 
     /// The contact is not there any more.

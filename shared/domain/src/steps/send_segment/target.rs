@@ -3,12 +3,13 @@
 use super::{key_of, worst};
 use crate::action::{SegmentAction, SegmentVerb};
 use crate::config::Config;
+use crate::consent::Told;
 use crate::event::{Attributes, Choice, IdKind, Source, Value, action_id};
 use crate::facet;
 use crate::id::{ActionId, Digest, PersonId};
 use crate::job::{Job, Work};
 use crate::outcome::Outcome;
-use crate::person::Person;
+use crate::person::{Person, RecordKey};
 use crate::ports::{Alias, AliasKey, Destination, Given, Mark, SegmentMessage};
 use crate::steps::people::is_theirs_alone;
 use crate::time::{Span, Timestamp};
@@ -56,6 +57,15 @@ struct Name {
     email: Option<String>,
 }
 
+impl Name {
+    /// What Segment keeps of the person.
+    fn record(&self) -> Option<RecordKey> {
+        let user = self.user_id.as_ref().map(|id| (IdKind::UserId, id));
+        let (kind, id) = user.or_else(|| self.anonymous_id.as_ref().map(|id| (IdKind::AnonymousId, id)))?;
+        Some(RecordKey::named(Source::Segment, kind, id))
+    }
+}
+
 struct Planned {
     message: SegmentMessage,
     /// What the person has been given once it is taken.
@@ -71,7 +81,8 @@ enum Came {
 #[derive(Default)]
 struct State {
     facet_hash: Option<String>,
-    consent: bool,
+    /// Of consent, by trait.
+    telling: BTreeMap<String, Told>,
 }
 
 impl<'k> Target<'k> {
@@ -99,6 +110,9 @@ impl<'k> Target<'k> {
                 mark.last_timestamp = mark.last_timestamp.max(old.last_timestamp);
                 mark.busy_until = mark.busy_until.max(old.busy_until);
                 mark.profile = mark.profile.take().or_else(|| old.profile.clone());
+                for (key, told) in &old.told {
+                    mark.told.entry(key.clone()).or_insert(*told);
+                }
                 for (key, given) in &old.given {
                     let known = mark.given.entry(key.clone()).or_insert_with(|| given.clone());
                     known.at = given.at.max(known.at);
@@ -112,6 +126,7 @@ impl<'k> Target<'k> {
     /// What Segment has is not known any more; that older facts come too late still holds.
     pub(super) fn forget(&mut self) {
         self.mark.given.values_mut().for_each(|given| given.hash.clear());
+        self.mark.told.values_mut().for_each(Told::doubt);
         self.mark.facet_hash = None;
         self.mark.dirty = true;
     }
@@ -160,7 +175,6 @@ impl<'k> Target<'k> {
     pub(super) fn plan_state(&mut self, config: &Config, now: Timestamp) {
         self.given = self.mark.given.iter().map(|(key, given)| (key.clone(), (given.clone(), None))).collect();
         let mut traits = Attributes::new();
-        let mut gives = Vec::new();
         let facet = config.segment.support_traits.then(|| facet::render(self.person, config, now)).flatten();
         if let Some(facet) = facet {
             self.ours.extend(facet.attributes.keys().cloned());
@@ -169,14 +183,12 @@ impl<'k> Target<'k> {
                 self.state.facet_hash = Some(facet.hash);
             }
         }
-        for (trait_name, told) in self.person.consent.told(Destination::Segment) {
-            self.ours.insert(trait_name.to_owned());
-            let value = Value::Bool(told.choice == Choice::Out);
-            let (key, hash) = (format!("consent:{trait_name}"), hash(&value));
-            if self.mark.given.get(&key).is_none_or(|given| given.hash != hash || given.at < told.at) {
-                traits.insert(trait_name.to_owned(), value);
-                gives.push((key, Given { hash, at: told.at, refused: false }));
-                self.state.consent = true;
+        let record = self.name.record();
+        for wanted in self.person.consent.wanted(Destination::Segment, &config.consent) {
+            self.ours.insert(wanted.key.to_owned());
+            if wanted.must_be_told(record.as_ref(), self.mark.told.get(wanted.key)) {
+                traits.insert(wanted.key.to_owned(), Value::Bool(wanted.choice == Choice::Out));
+                self.state.telling.insert(wanted.key.to_owned(), wanted.told());
             }
         }
         if traits.is_empty() {
@@ -187,7 +199,7 @@ impl<'k> Target<'k> {
         self.mark.last_timestamp = now.secs().max(self.mark.last_timestamp + 1);
         let id = action_id(&["segment_state", self.person.id.as_str(), &self.mark.last_timestamp.to_string()]);
         let message = self.message(id, now, Source::Trefoil, SegmentVerb::Identify { traits });
-        self.planned.push(Planned { message, gives });
+        self.planned.push(Planned { message, gives: Vec::new() });
     }
 
     /// What a job asks for, in order.
@@ -195,7 +207,7 @@ impl<'k> Target<'k> {
         let already_there = || Came::Settled(Outcome::skipped("already_there"));
         let came = match &job.work {
             Work::SegmentFacet { .. } if self.state.facet_hash.is_some() => vec![Came::Planned(0)],
-            Work::Consent { .. } if self.state.consent => vec![Came::Planned(0)],
+            Work::Consent { .. } if !self.state.telling.is_empty() => vec![Came::Planned(0)],
             Work::SegmentFacet { .. } | Work::Consent { .. } => vec![already_there()],
             Work::Segment(actions) => actions.iter().flat_map(|action| self.plan_action(action)).collect(),
             Work::CustomerioFacet { .. }
@@ -294,7 +306,7 @@ impl<'k> Target<'k> {
 
     /// Something is to be written that a later value takes the place of.
     pub(super) fn gives_values(&self) -> bool {
-        self.state.facet_hash.is_some() || self.planned.iter().any(|planned| !planned.gives.is_empty())
+        self.state.facet_hash.is_some() || !self.state.telling.is_empty() || self.planned.iter().any(|planned| !planned.gives.is_empty())
     }
 
     /// Somebody else is giving the person values now.
@@ -310,6 +322,7 @@ impl<'k> Target<'k> {
         self.claimed = true;
         self.mark.busy_until = Some(now.plus(BUSY_FOR));
         self.mark.dirty = true;
+        self.mark.told.extend(self.state.telling.iter().map(|(key, told)| (key.clone(), told.doubted())));
         self.mark.given.insert(NAMED.to_owned(), Given { hash: self.name.hash.clone(), at: now, refused: false });
         for (key, given) in self.planned.iter().flat_map(|planned| &planned.gives) {
             let was = self.mark.given.insert(key.clone(), Given { hash: String::new(), ..given.clone() });
@@ -329,7 +342,11 @@ impl<'k> Target<'k> {
             return;
         }
         self.mark.busy_until = None;
-        let has_state = self.state.facet_hash.is_none() || answers.first() == Some(&Outcome::Done);
+        let is_taken = answers.first() == Some(&Outcome::Done);
+        let has_state = self.state.facet_hash.is_none() || is_taken;
+        if is_taken {
+            self.mark.told.append(&mut self.state.telling);
+        }
         let mut has = std::mem::take(&mut self.before);
         for (Planned { gives, .. }, answer) in self.planned.iter().zip(answers) {
             for (key, given) in gives {

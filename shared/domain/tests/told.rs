@@ -1,6 +1,9 @@
 //! What the tools are told of consent, under any interleaving of acts, beliefs and echoes: never looser than it has to be, and
 //! at rest.
 
+#[path = "support/cases.rs"]
+mod cases;
+
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use trefoil_domain::config::ConsentConfig;
@@ -188,7 +191,7 @@ fn play(steps: &[Step], explicit: &[Source]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases::many())]
 
     #[test]
     fn tools_are_never_told_looser(

@@ -104,7 +104,8 @@ impl Road {
     pub(crate) fn open(folder: &Path, hand: Hand, yaml: &str, tools: &Tools) -> Self {
         let (config, routes) = config::check("trefoil.yaml", yaml).unwrap_or_else(|problems| panic!("{problems}"));
         let workspace = Workspace::new("main").expect("a name");
-        let http = Http::new(HttpSettings { connect_timeout: PATIENCE, total_timeout: PATIENCE, ..HttpSettings::default() }).expect("a client");
+        let http =
+            Http::new(HttpSettings { connect_timeout: PATIENCE, total_timeout: PATIENCE, ..HttpSettings::default() }).expect("a client");
         let secret = |text: &str| SecretString::from(text);
 
         let options = tools.customerio.options();

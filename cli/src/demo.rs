@@ -53,7 +53,7 @@ struct Stage {
 }
 
 /// As long as nothing happens for this long, something is broken.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 impl Stage {
     async fn set_up() -> Result<(Self, tempfile::TempDir), String> {

@@ -30,7 +30,7 @@ use trefoil_standins::{CustomerIo, Intercom, Segment, customerio, intercom, segm
 use trefoil_tests::build;
 
 const STARTS: usize = 20;
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_mins(2);
 const FUNCTIONS: [&str; 6] = ["ingest-intercom", "route-events", "send-intercom", "send-customerio", "send-segment", "scan-people"];
 
 fn main() {

@@ -5,7 +5,6 @@ use crate::build::root;
 use crate::waiting::until;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +14,8 @@ use std::time::Duration;
 /// The shell waits until its input ends, which the end of the tests brings about however it comes. Then it ends the
 /// emulator, removes the files, and ends its own group of processes: the functions and itself.
 const GUARD: &str = r#""$0" & cat >/dev/null; kill -KILL $!; wait; rm -rf "$1"; kill -KILL 0"#;
-const START_LIMIT: Duration = Duration::from_secs(30);
+/// Ends a start that hangs; on a busy machine it may take a while.
+const START_LIMIT: Duration = Duration::from_mins(10);
 
 pub(crate) struct Emulator {
     guard: Child,
@@ -27,7 +27,7 @@ pub(crate) struct Emulator {
 impl Emulator {
     pub(crate) async fn start(http: &reqwest::Client) -> Self {
         let folder = tempfile::Builder::new().prefix("trefoil-tests-").tempdir().expect("a temporary folder").keep();
-        let port = free_port().expect("a free port");
+        let port = free_port();
         let log = File::create(folder.join("emulator.log")).expect("the emulator's log");
         let mut command = Command::new("sh");
         command
@@ -98,6 +98,8 @@ fn only_here(command: &mut Command, port: u16) -> &mut Command {
         .env("SAM_CLI_TELEMETRY", "0")
 }
 
-fn free_port() -> io::Result<u16> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr().map(|address| address.port())
+/// A free port outside of those that systems give to programs that ask for any: nobody comes by it until the emulator does.
+fn free_port() -> u16 {
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    std::iter::repeat_with(|| fastrand::u16(10_000..30_000)).take(1000).find(is_free).expect("a free port")
 }

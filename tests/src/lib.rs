@@ -23,6 +23,8 @@
 //! - `rate(1 minute)` fires from 60 to 70 s after the deployment and every minute then.
 //! - The function URL is served at `/_aws/lambda-url/<id>/` too. `HEAD` reaches the function. Bodies of
 //!   `application/json` and `text/*` arrive as text, all others as base64.
+//! - Towards an endpoint without TLS the functions wait sixty times as long as towards AWS (`platform/aws`): nothing here shows
+//!   their limits of time.
 //! - What a function prints is in its log group, shown by [`Deployment`] when a wait ends without its state.
 //! - Alarms are created and never judged. `StartMessageMoveTask` does not exist.
 

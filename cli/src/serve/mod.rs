@@ -57,7 +57,7 @@ const VISIBILITY: Span = Span::from_mins(3);
 /// Only a backstop: giving up goes by age. Poison is not worth a thousand rounds, but nor is an outage worth a dead letter.
 const MAX_RECEIVES: u32 = 1000;
 /// How long a stop waits for what is queued.
-const DRAIN_FOR: Duration = Duration::from_secs(10);
+pub const DRAIN_FOR: Duration = Duration::from_secs(10);
 /// How often a worker with nothing to do looks whether the others are done too.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// Messages in one batch. Larger than on SQS, where ten is the most: the vendors' batches take more.

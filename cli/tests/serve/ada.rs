@@ -113,8 +113,7 @@ impl Ada {
     /// Stops it, when it has done all that it can. Nothing may be left then, but for what waits its turn at Customer.io, or at
     /// Intercom behind other work for the same person.
     pub(crate) async fn stop(&self, serve: Serve) {
-        let (status, output) = serve.stop().await;
-        assert!(status.success(), "{output}");
+        let output = self.stage.finish(serve).await;
         let depths = self.stage.queues().depths(SystemClock.now()).await.expect("the file can be read");
         for (queue, Depth { visible, in_flight, dead }) in depths {
             let undone = match queue {

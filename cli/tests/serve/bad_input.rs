@@ -60,8 +60,7 @@ async fn a_wrong_signature_is_refused_and_nothing_is_said() {
         assert_eq!((answer.status, answer.body.len()), (401, 0), "{signature:?}");
     }
     it_still_works(&stage, &serve, "after-forgery").await;
-    let (status, output) = serve.stop().await;
-    assert!(status.success(), "{output}");
+    stage.finish(serve).await;
     assert_eq!(stage.parked().await, [], "what is not authentic is not kept");
     assert!(stage.customerio.events().iter().all(|event| event.name == "support_ticket_opened"));
     assert_eq!(stage.customerio.event_count(), 1, "only what was signed counts");

@@ -18,6 +18,7 @@ async fn nothing_personal_and_no_secret_is_ever_logged() {
         app_id: "canaryapp".to_owned(),
         access_token: "canary-access-token".to_owned(),
         client_secret: "canary-client-secret".to_owned(),
+        deadline: Some(PATIENCE),
         ..intercom::Options::default()
     };
     stage.intercom = Intercom::start(options).await.expect("a port");
@@ -26,6 +27,7 @@ async fn nothing_personal_and_no_secret_is_ever_logged() {
         site_id: "canary-site".to_owned(),
         track_api_key: "canary-track-key".to_owned(),
         app_api_key: "canary-app-key".to_owned(),
+        deadline: Some(PATIENCE),
         ..customerio::Options::default()
     };
     stage.customerio = CustomerIo::start(options).await.expect("a port");

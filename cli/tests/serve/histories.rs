@@ -16,8 +16,7 @@ async fn the_truth_arrives(seed: u64) {
     assert_eq!((world.wrong(&stage), arrived), (Vec::new(), Ok(())));
 
     // It stays so when the rest is done too.
-    let (status, output) = serve.stop().await;
-    assert!(status.success(), "{output}");
+    stage.finish(serve).await;
     assert_eq!(world.wrong(&stage), Vec::<String>::new());
     stage.nothing_left().await;
     assert_eq!(stage.parked().await, []);

@@ -16,19 +16,27 @@ async fn what_a_human_does_with_a_mail_stands_beside_their_conversations() {
     let clicked = |event| ada.report(event, "clicked", &json!({"href": "https://example.com/upgrade", "machine": false}));
     tell(&serve, Door::Customerio, &clicked("d1")).await;
     tell(&serve, Door::Customerio, &ada.report("d2", "opened", &json!({"machine": true}))).await;
-    // Of the same second, of which Intercom keeps one event of a name; and behind the other two, since it is of the same person.
+    // Of the same second, of which Intercom keeps one event of a name.
     tell(&serve, Door::Customerio, &clicked("d3")).await;
     // The same webhook once more.
     tell(&serve, Door::Customerio, &clicked("d1")).await;
-    ada.until("both clicks arrive", |intercom| intercom.events(&ada.contact).len() >= 2).await;
-    assert!(ada.calls("POST", "/events") >= 4, "two of them were lost: {:#?}", ada.writes());
+    // Two of the calls are lost, and both events are there before the last answer is.
+    ada.until("both clicks arrive", |intercom| intercom.events(&ada.contact).len() >= 2 && ada.calls("POST", "/events") >= 4).await;
     ada.stop(serve).await;
 
     let events = ada.stage.intercom.events(&ada.contact);
-    let seen: Vec<_> = events.iter().map(|event| (event.name.as_str(), event.created_at, &event.metadata["delivery_id"])).collect();
-    assert_eq!(seen, [("campaign_23", AT, &json!("d1")), ("campaign_23", AT + 1, &json!("d3"))]);
-    let told = ["metric", "channel", "subject", "link"].map(|name| &events[0].metadata[name]);
-    assert_eq!(told, ["clicked", "email", "Ready for more?", "https://example.com/upgrade"]);
+    assert!(events.iter().all(|event| event.name == "campaign_23"), "{events:#?}");
+    // Which of them takes its own second is nobody's promise.
+    let mut seconds: Vec<_> = events.iter().map(|event| event.created_at).collect();
+    seconds.sort_unstable();
+    assert_eq!(seconds, [AT, AT + 1]);
+    let mut deliveries: Vec<_> = events.iter().map(|event| event.metadata["delivery_id"].as_str()).collect();
+    deliveries.sort_unstable();
+    assert_eq!(deliveries, [Some("d1"), Some("d3")]);
+    for event in &events {
+        let told = ["metric", "channel", "subject", "link"].map(|name| &event.metadata[name]);
+        assert_eq!(told, ["clicked", "email", "Ready for more?", "https://example.com/upgrade"]);
+    }
     ada.hears_its_echo().await;
 }
 
@@ -142,6 +150,7 @@ async fn whom_segment_identifies_is_made_once_however_often_it_says_so() {
     let [bo] = with_email(&ada, "bo@example.com").try_into().expect("one contact");
     let members = |intercom: &Intercom| intercom.companies().first().map(|company| intercom.members(&company.id)).unwrap_or_default();
     ada.until("Bo belongs to a company", |intercom| members(intercom) == [bo.id.clone()]).await;
+    ada.until("Bo's event has come", |intercom| !intercom.events(&bo.id).is_empty()).await;
     ada.stop(serve).await;
 
     assert_eq!((bo.role, bo.external_id.as_deref(), bo.name.as_deref()), (Role::User, Some("u2"), Some("Bo")));

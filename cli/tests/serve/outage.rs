@@ -45,8 +45,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_doubled() {
 
     let arrived = stage.customerio.wait_until(PATIENCE, |_| world.wrong(&stage).is_empty()).await;
     assert_eq!((world.wrong(&stage), arrived), (Vec::new(), Ok(())));
-    let (status, output) = serve.stop().await;
-    assert!(status.success(), "{output}");
+    stage.finish(serve).await;
     assert_eq!(world.wrong(&stage), Vec::<String>::new());
     stage.nothing_left().await;
 

@@ -10,7 +10,7 @@ use trefoil_standins::segment::{Options, Segment};
 #[tokio::test]
 async fn with_a_write_key_segment_hears_of_the_ticket() {
     let mut stage = Stage::plain().await;
-    let segment = Segment::start(Options::default()).await.expect("a port");
+    let segment = Segment::start(Options { deadline: Some(PATIENCE), ..Options::default() }).await.expect("a port");
     let variables =
         [("TREFOIL_SEGMENT_WRITE_KEY", segment.options().write_key.clone()), ("TREFOIL_SEGMENT_URL", format!("{}/v1", segment.url()))];
     stage.variables.extend(variables.map(|(name, value)| (name.to_owned(), value)));
@@ -29,8 +29,7 @@ async fn with_a_write_key_segment_hears_of_the_ticket() {
     let told = segment.wait_until(PATIENCE, |segment| open(segment) == Some(Value::Bool(false))).await;
     assert_eq!(told, Ok(()), "{:?}\n{}", segment.messages(), serve.output());
 
-    let (status, output) = serve.stop().await;
-    assert!(status.success(), "{output}");
+    let output = stage.finish(serve).await;
     assert!(!output.contains(&segment.options().write_key), "the key stays out of the log");
     assert!(segment.lost().is_empty(), "{:?}", segment.lost());
     stage.nothing_left().await;

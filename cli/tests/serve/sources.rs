@@ -84,7 +84,7 @@ async fn nonsense_is_kept_and_the_strange_does_no_harm() {
         }
         assert_eq!(door.post(&serve, message.as_bytes()).await.status, 200, "{door:?} goes on");
     }
-    assert!(serve.stop().await.0.success());
+    stage.finish(serve).await;
     stage.nothing_left().await;
     let parked = stage.parked().await;
     let kept: BTreeSet<String> =
@@ -138,6 +138,6 @@ async fn one_human_in_three_tools_is_one_person() {
     let events = stage.customerio.events();
     assert_eq!((events[0].name.as_str(), &events[0].cio_id), ("trial_started", &Some(cio_id)));
     assert_eq!(Value::from_iter(events[0].attributes.clone()), json!({"plan": "pro", "open": 1}));
-    assert!(serve.stop().await.0.success());
+    stage.finish(serve).await;
     assert_eq!(stage.customerio.event_count(), 1, "what no route wants goes no further");
 }

@@ -1,6 +1,6 @@
 //! The stand-ins, the settings that lead to them, and plain HTTP.
 
-use crate::process::{Serve, Variables};
+use crate::process::{PATIENCE, Serve, Variables};
 use futures::StreamExt as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
@@ -9,6 +9,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use std::sync::Arc;
+use std::time::Instant;
 use tempfile::TempDir;
 use trefoil_domain::ports::{Clock as _, Delivery, QueueName};
 use trefoil_domain::time::Span;
@@ -19,6 +20,8 @@ use trefoil_standins::{Clock, customerio, intercom};
 
 /// Webhooks under way at a time.
 const AT_ONCE: usize = 8;
+/// What met others at work on the same person comes again within this time.
+const SOON: Span = Span::from_secs(2);
 
 pub(crate) struct Stage {
     /// Moved by hand: what is told happened days ago.
@@ -32,11 +35,17 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) async fn new(intercom: intercom::Variants, customerio: customerio::Variants) -> Self {
         let clock = Clock::manual(SystemClock.now().minus(Span::from_days(6)).secs());
-        let options = intercom::Options { clock: clock.clone(), variants: intercom, ..intercom::Options::default() };
+        let deadline = Some(PATIENCE);
+        let options = intercom::Options { clock: clock.clone(), variants: intercom, deadline, ..intercom::Options::default() };
         let intercom = intercom::Intercom::start(options).await.expect("a port");
         // Without body content nobody is told which topics have changed.
-        let options =
-            customerio::Options { clock: clock.clone(), variants: customerio, with_content: true, ..customerio::Options::default() };
+        let options = customerio::Options {
+            clock: clock.clone(),
+            variants: customerio,
+            with_content: true,
+            deadline,
+            ..customerio::Options::default()
+        };
         let customerio = customerio::CustomerIo::start(options).await.expect("a port");
         let variables = [
             ("TREFOIL_INTERCOM_CLIENT_SECRET", intercom.options().client_secret.as_str()),
@@ -74,6 +83,29 @@ impl Stage {
     /// A webhook of ours around `item`, signed as Intercom signs.
     pub(crate) fn sign(&self, body: &[u8]) -> String {
         sign(&self.intercom.options().client_secret, body)
+    }
+
+    /// Stops it, and runs it again until nothing is left that would be tried within seconds: on a busy machine the time that a stop
+    /// has may not suffice. Answers what all of them wrote.
+    pub(crate) async fn finish(&self, mut serve: Serve) -> String {
+        let begun = Instant::now();
+        let mut written = String::new();
+        loop {
+            let (status, output) = serve.stop().await;
+            assert!(status.success(), "{output}");
+            written += &output;
+            let (queues, soon) = (self.queues(), SystemClock.now().plus(SOON));
+            let mut left = Vec::new();
+            for queue in QueueName::ALL.into_iter().filter(|queue| *queue != QueueName::Parked) {
+                left.extend(queues.free_at(queue).await.expect("the file can be read").filter(|at| *at <= soon).map(|_| queue));
+            }
+            drop(queues);
+            if left.is_empty() {
+                return written;
+            }
+            assert!(begun.elapsed() < PATIENCE, "there is always something left to do in {left:?}\n{written}");
+            serve = self.serve().await;
+        }
     }
 
     /// The queues of a program that has stopped.

@@ -3,7 +3,7 @@
 use crate::ada::{Ada, EMAIL, USER};
 use crate::process::{PATIENCE, Serve};
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use trefoil_domain::ports::{Clock as _, QueueName};
 use trefoil_platform::clock::SystemClock;
 use trefoil_platform::sqlite::Depth;
@@ -20,7 +20,7 @@ impl Three {
     /// With the shipped configuration, and this in place of its line that begins the routes.
     pub(crate) async fn new(before_routes: Option<&str>) -> Self {
         let mut ada = Ada::on(Variants::default(), None).await;
-        let options = Options { clock: ada.stage.clock.clone(), ..Options::default() };
+        let options = Options { clock: ada.stage.clock.clone(), deadline: Some(PATIENCE), ..Options::default() };
         let segment = Segment::start(options).await.expect("a port");
         let keys = ada.stage.customerio.options();
         let mut variables = vec![
@@ -107,7 +107,8 @@ impl Three {
     /// Lets it run until nothing is left to do: what was to be tried again at Customer.io has been, too. At Intercom work waits
     /// for hours for people who are not there.
     async fn settle(&self, mut serve: Serve) {
-        for _ in 0..100 {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             self.ada.stop(serve).await;
             let depths = self.ada.stage.queues().depths(SystemClock.now()).await.expect("the file can be read");
             let waits = |(queue, depth): (&QueueName, &Depth)| match queue {

@@ -4,7 +4,7 @@ mod stand_in;
 
 use secrecy::SecretString;
 use serde_json::json;
-use stand_in::{FixedClock, NOW, Reply, StandIn, hang, http, impatient_http, nobody, reply};
+use stand_in::{FixedClock, NOW, Reply, StandIn, brief_http, hang, http, impatient_http, nobody, reply};
 use trefoil_connectors::customerio::{CustomerioClient, CustomerioSettings, Region};
 use trefoil_connectors::http::Http;
 use trefoil_domain::action::{CustomerioAction, CustomerioEvent, CustomerioVerb};
@@ -187,7 +187,7 @@ async fn failures_of_the_destination_are_tried_again_and_open_the_breaker() {
 
 #[tokio::test]
 async fn no_connection_and_no_answer_are_tried_again() {
-    let nobody = client(&nobody().await, &http());
+    let nobody = client(&nobody(), &http());
     assert_eq!(nobody.write(&[facet("1")]).await, [Outcome::retry(Span::ZERO, "destination_unreachable")]);
     let (_stand_in, url) = StandIn::start([hang()]).await;
     let hanging = client(&url, &impatient_http());
@@ -336,7 +336,7 @@ async fn an_answer_that_is_too_large_is_asked_for_in_halves() {
     let customer = |id: &str| json!({"customers": [{"customer": {"id": id, "identifiers": {"id": id, "cio_id": format!("c{id}")}}}]});
     let large = json!({"customers": [], "padding": "x".repeat(3_000)});
     let (_stand_in, url) = StandIn::start([reply(200, large), reply(200, customer("2")), reply(200, customer("1"))]).await;
-    let client = client(&url, &impatient_http());
+    let client = client(&url, &brief_http());
     let people = [address(&[(IdKind::UserId, "1")]), address(&[(IdKind::UserId, "2")])];
     assert_eq!(client.find_profiles(&people).await, [seen("c1", Some("1"), None), seen("c2", Some("2"), None)]);
 }

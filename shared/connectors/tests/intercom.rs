@@ -4,7 +4,7 @@ mod stand_in;
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use stand_in::{NOW, Reply, StandIn, hang, http, impatient_http, nobody, reply};
+use stand_in::{NOW, Reply, StandIn, brief_http, hang, http, impatient_http, nobody, reply};
 use trefoil_connectors::http::Http;
 use trefoil_connectors::intercom::{IntercomClient, IntercomSettings, Region};
 use trefoil_domain::event::{Channel, Choice, ConsentChange, Event, IdKind, Kind, Source, Workspace, event_id};
@@ -214,7 +214,7 @@ async fn an_almost_empty_window_holds_the_next_question() {
 
 #[tokio::test]
 async fn no_connection_no_answer_and_too_much_of_an_answer() {
-    let nobody = client(&nobody().await, &http());
+    let nobody = client(&nobody(), &http());
     for _ in 0..5 {
         assert_eq!(ask(&nobody, &contact(USER)).await.outcome, Outcome::retry(Span::ZERO, "destination_unreachable"));
     }
@@ -223,7 +223,7 @@ async fn no_connection_no_answer_and_too_much_of_an_answer() {
     let hanging = client(&url, &impatient_http());
     assert_eq!(ask(&hanging, &contact(USER)).await.outcome, Outcome::retry(Span::ZERO, "destination_timed_out"));
     let (_stand_in, url) = StandIn::start([reply(200, "x".repeat(2_001))]).await;
-    let flooded = client(&url, &impatient_http());
+    let flooded = client(&url, &brief_http());
     assert_eq!(ask(&flooded, &contact(USER)).await.outcome, Outcome::rejected("answer_too_large", ""));
 }
 

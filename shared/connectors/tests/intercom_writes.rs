@@ -191,7 +191,7 @@ async fn a_refusal_of_one_write_stops_nothing_and_a_refused_token_everything() {
 
 #[tokio::test]
 async fn without_an_answer_it_may_have_been_done_and_without_a_connection_it_was_not() {
-    let nobody = client(&nobody().await, &http(), |_| {});
+    let nobody = client(&nobody(), &http(), |_| {});
     assert_eq!(nobody.call(&open(), NOW).await, Called::Not(Outcome::retry(Span::ZERO, "destination_unreachable")));
     for call in [open(), track()] {
         let (stand_in, url) = StandIn::start([hang()]).await;

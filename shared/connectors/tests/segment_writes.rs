@@ -192,7 +192,7 @@ async fn after_a_429_nothing_is_sent_until_it_ends() {
 async fn without_an_answer_it_is_tried_again() {
     let (_stand_in, url) = StandIn::start([hang()]).await;
     assert_eq!(codes(&client(&url, &impatient_http()).write(&[track("a")]).await), ["destination_timed_out"]);
-    assert_eq!(codes(&client(&nobody().await, &http()).write(&[track("a")]).await), ["destination_unreachable"]);
+    assert_eq!(codes(&client(&nobody(), &http()).write(&[track("a")]).await), ["destination_unreachable"]);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Consent under any interleaving: it never loosens by itself.
 
+#[path = "support/cases.rs"]
+mod cases;
+
 use proptest::prelude::*;
 use trefoil_domain::config::ConsentConfig;
 use trefoil_domain::consent::{Consent, How, Said, Subject};
@@ -106,7 +109,7 @@ fn take(records: &mut [Consent], step: &Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases::many())]
 
     /// Whoever is out stays out, unless an explicit opt-in is later than every opt-out that was ever told.
     #[test]

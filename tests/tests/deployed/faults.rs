@@ -63,7 +63,7 @@ fn what_customerio_refuses_for_a_while_arrives_once() {
             person.until_events(deployment, "support_ticket_opened", 2).await;
             person.until_events(deployment, "support_ticket_resolved", 1).await;
             person.until_attribute(deployment, "open_ticket_priority", "urgent").await;
-            assert_eq!(person.attribute(deployment, "open_ticket_count").as_deref(), Some("1"));
+            person.until_attribute(deployment, "open_ticket_count", "1").await;
         }
         let queues = [Queue::Events, Queue::CustomerioState, Queue::Customerio, Queue::IntercomState, Queue::Intercom, Queue::SegmentOut];
         deployment.until_drained(&queues).await;

@@ -32,12 +32,12 @@ fn marketing_is_held_back_from_the_first_ticket_to_the_end_of_the_last() {
         deployment.deliver(&closed(deployment, &second)).await;
         person.until_attribute(deployment, "has_open_ticket", "false").await;
         person.until_events(deployment, "support_ticket_resolved", 2).await;
+        person.until_events(deployment, "support_ticket_opened", 2).await;
 
         assert_eq!(deployment.customerio.would_send(&person.id(), "renewal"), Decision::Send);
         // What was urgent holds back longer than the ticket is open.
         let expansion = deployment.customerio.would_send(&person.id(), "expansion");
         assert!(matches!(expansion, Decision::Hold(Hold::SuppressedUntil(_))), "{expansion:?}");
-        person.assert_events(deployment, "support_ticket_opened", 2);
         deployment.assert_nothing_was_given_up().await;
     });
 }
@@ -88,9 +88,9 @@ fn segment_is_told_of_the_open_ticket_as_well() {
         person.until_trait(deployment, "has_open_ticket", true).await;
         deployment.deliver(&closed(deployment, &conversation)).await;
         person.until_trait(deployment, "has_open_ticket", false).await;
-        let ended = async || (!person.events_at_segment(deployment, "Support Ticket Resolved").is_empty()).then_some(());
-        deployment.until("the ticket is resolved at Segment", ended).await;
         let names = ["Live Chat Conversation Started", "Support Ticket Opened", "Live Chat Conversation Ended", "Support Ticket Resolved"];
+        let told = async || names.iter().all(|name| !person.events_at_segment(deployment, name).is_empty()).then_some(());
+        deployment.until("the conversation from its beginning to its end at Segment", told).await;
         for name in names {
             let events = person.events_at_segment(deployment, name);
             let ids: Vec<_> = events.iter().map(|event| ["conversation_id", "ticket_id"].map(|key| event.properties.get(key))).collect();

@@ -29,6 +29,8 @@ use trefoil_platform::sqlite::{Db, SqliteQueue, SqliteStore};
 use trefoil_standins::customerio::{CustomerIo, Endpoint};
 use trefoil_standins::{Intercom, Segment};
 
+/// Ends a call that hangs. None takes nearly as long, even on a busy machine: a call without an answer is another run.
+const PATIENCE: Duration = Duration::from_mins(10);
 const VISIBILITY: Span = Span::from_mins(3);
 const MAX_RECEIVES: u32 = 1000;
 /// No limit of a vendor matters here.
@@ -102,7 +104,8 @@ impl Road {
     pub(crate) fn open(folder: &Path, hand: Hand, yaml: &str, tools: &Tools) -> Self {
         let (config, routes) = config::check("trefoil.yaml", yaml).unwrap_or_else(|problems| panic!("{problems}"));
         let workspace = Workspace::new("main").expect("a name");
-        let http = Http::new(HttpSettings { total_timeout: Duration::from_secs(60), ..HttpSettings::default() }).expect("a client");
+        let http =
+            Http::new(HttpSettings { connect_timeout: PATIENCE, total_timeout: PATIENCE, ..HttpSettings::default() }).expect("a client");
         let secret = |text: &str| SecretString::from(text);
 
         let options = tools.customerio.options();

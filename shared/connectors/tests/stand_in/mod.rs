@@ -123,14 +123,17 @@ pub(crate) fn http() -> Http {
     Http::new(HttpSettings::default()).expect("a client")
 }
 
-/// Gives up after a tenth of a second, and reads at most 2,000 bytes.
+/// Waits for a second, for whom does not answer at all; a busy machine has been asked by then.
 pub(crate) fn impatient_http() -> Http {
-    let tenth = Duration::from_millis(100);
-    Http::new(HttpSettings { connect_timeout: tenth, total_timeout: tenth, most_answer_bytes: 2_000 }).expect("a client")
+    Http::new(HttpSettings { total_timeout: Duration::from_secs(1), ..HttpSettings::default() }).expect("a client")
 }
 
-/// An address at which nobody listens.
-pub(crate) async fn nobody() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    format!("http://{}", listener.local_addr().expect("an address"))
+/// Reads at most 2,000 bytes.
+pub(crate) fn brief_http() -> Http {
+    Http::new(HttpSettings { most_answer_bytes: 2_000, ..HttpSettings::default() }).expect("a client")
+}
+
+/// An address at which nobody listens: nobody is given this port.
+pub(crate) fn nobody() -> String {
+    "http://127.0.0.1:1".to_owned()
 }

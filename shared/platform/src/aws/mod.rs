@@ -33,11 +33,16 @@ use std::time::Duration;
 /// How long a function spends at most on opening a connection before its first event.
 const WARM_LIMIT: Duration = Duration::from_millis(300);
 
+/// How much longer than AWS an emulator may take to answer: it shares this machine with everything else that runs here.
+const PATIENCE_WITH_EMULATOR: u32 = 60;
+
 /// Makes the clients. They share one pool of connections and one set of trusted certificates, loaded when the first
 /// connection is opened.
 #[derive(Clone, Debug)]
 pub struct Aws {
     config: SdkConfig,
+    /// All limits of time are multiplied by it.
+    patience: u32,
 }
 
 impl Aws {
@@ -53,35 +58,37 @@ impl Aws {
             // The SDK's first pause of up to a second would use up the time there is.
             .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(50)));
         config.set_endpoint_url(settings.endpoint.clone());
-        Self { config: config.build() }
+        // AWS itself is never spoken to in the clear.
+        Self { config: config.build(), patience: if plain { PATIENCE_WITH_EMULATOR } else { 1 } }
     }
 
     /// A webhook's sender waits only a few seconds for what this client does.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
-        let timeouts = timeouts(800, 2200);
+        let timeouts = self.timeouts(800, 2200);
         aws_sdk_sqs::Client::from_conf(aws_sdk_sqs::config::Builder::from(&self.config).timeout_config(timeouts).build())
     }
 
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        let timeouts = timeouts(600, 2500);
+        let timeouts = self.timeouts(600, 2500);
         aws_sdk_dynamodb::Client::from_conf(aws_sdk_dynamodb::config::Builder::from(&self.config).timeout_config(timeouts).build())
     }
 
     fn secrets(&self) -> aws_sdk_secretsmanager::Client {
-        let timeouts = timeouts(1500, 4000);
+        let timeouts = self.timeouts(1500, 4000);
         let config = aws_sdk_secretsmanager::config::Builder::from(&self.config).timeout_config(timeouts).build();
         aws_sdk_secretsmanager::Client::from_conf(config)
     }
-}
 
-/// The SDK has no limits of its own: one connection into a black hole would eat all the time there is.
-fn timeouts(attempt_ms: u64, operation_ms: u64) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        // The same for all clients: connections are pooled by this value.
-        .connect_timeout(Duration::from_millis(500))
-        .operation_attempt_timeout(Duration::from_millis(attempt_ms))
-        .operation_timeout(Duration::from_millis(operation_ms))
-        .build()
+    /// The SDK has no limits of its own: one connection into a black hole would eat all the time there is.
+    fn timeouts(&self, attempt_ms: u64, operation_ms: u64) -> TimeoutConfig {
+        let limit = |ms| Duration::from_millis(ms) * self.patience;
+        TimeoutConfig::builder()
+            // The same for all clients: connections are pooled by this value.
+            .connect_timeout(limit(500))
+            .operation_attempt_timeout(limit(attempt_ms))
+            .operation_timeout(limit(operation_ms))
+            .build()
+    }
 }
 
 fn http_client(plain: bool) -> SharedHttpClient {

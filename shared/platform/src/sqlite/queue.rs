@@ -72,14 +72,23 @@ impl SqliteQueue {
 
     /// Returns as soon as there may be something to receive, at the latest after `timeout`. Wakes one of those who wait.
     pub async fn wait(&self, queue: QueueName, timeout: Duration) {
-        let next = move |db: &Connection| {
-            let mut next = db.prepare_cached("SELECT free_at FROM groups WHERE queue = ?1 ORDER BY free_at LIMIT 1")?;
-            next.query_row([number(queue)], |row| row.get(0)).optional()
-        };
         // Reading fails only where receiving will fail too, and that tells.
-        let free_at = self.db.read(next).await.ok().flatten().map(Timestamp::from_millis);
+        let free_at = self.free_at(queue).await.ok().flatten();
         let until = free_at.map_or(timeout, |at| millis(at.since(self.clock.now())).min(timeout));
         drop(tokio::time::timeout(until, self.arrivals[index(queue)].notified()).await);
+    }
+
+    /// When the first of its groups may be received, which may have been long ago. `None`: the queue is empty.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub async fn free_at(&self, queue: QueueName) -> Result<Option<Timestamp>, QueueError> {
+        let first = move |db: &Connection| {
+            let mut first = db.prepare_cached("SELECT free_at FROM groups WHERE queue = ?1 ORDER BY free_at LIMIT 1")?;
+            first.query_row([number(queue)], |row| row.get(0)).optional()
+        };
+        let first = self.db.read(first).await.map_err(|message| QueueError { queue, message })?;
+        Ok(first.map(Timestamp::from_millis))
     }
 
     /// How much is in each queue.

@@ -102,7 +102,7 @@ impl Function {
     /// What the function answered, and where to: `response` or `error`.
     async fn invoke(&mut self, event: Value) -> (String, Value) {
         self.events.send(event).await.expect("the function asks for it");
-        let answer = tokio::time::timeout(std::time::Duration::from_secs(60), self.answers.recv()).await;
+        let answer = tokio::time::timeout(aws::PATIENCE, self.answers.recv()).await;
         answer.expect("the function answers").expect("the function lives")
     }
 }

@@ -89,6 +89,8 @@ pub struct Options {
     pub campaigns: Vec<Campaign>,
     /// Names of events that are refused, whatever stands in them: one operation of a batch, while the others are taken.
     pub refused_events: BTreeSet<String>,
+    /// How long a receiver of webhooks may take to answer, instead of [`DEADLINE`]: on a busy machine it may need longer.
+    pub deadline: Option<Duration>,
 }
 
 impl Default for Options {
@@ -112,6 +114,7 @@ impl Default for Options {
             with_content: false,
             campaigns: Vec::new(),
             refused_events: BTreeSet::new(),
+            deadline: None,
         }
     }
 }
@@ -149,7 +152,8 @@ impl CustomerIo {
         let shared = Arc::new(Shared { options, desk: Arc::clone(&desk), workspace });
         let track = Server::start(track::routes(Arc::clone(&shared)), Arc::clone(&desk)).await?;
         let app = Server::start(app::routes(Arc::clone(&shared)), desk).await?;
-        Ok(Self { shared, track, app, sender: Sender::new(DEADLINE) })
+        let sender = Sender::new(shared.options.deadline.unwrap_or(DEADLINE));
+        Ok(Self { shared, track, app, sender })
     }
 
     /// Base address of the Track API, such as `http://127.0.0.1:4711`.

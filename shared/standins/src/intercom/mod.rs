@@ -74,6 +74,8 @@ pub struct Options {
     /// Whatever a request names of what people set up (attributes, teammates, teams, types of ticket) is there: for whoever wants
     /// to see requests rather than refusals.
     pub has_everything: bool,
+    /// How long a receiver of webhooks may take to answer, instead of [`DEADLINE`]: on a busy machine it may need longer.
+    pub deadline: Option<Duration>,
 }
 
 impl Default for Options {
@@ -95,6 +97,7 @@ impl Default for Options {
             admins: vec![world::ADMIN_ID],
             teams: vec![814_865],
             has_everything: false,
+            deadline: None,
         }
     }
 }
@@ -151,7 +154,8 @@ impl Intercom {
         let inside = Mutex::new(Inside { world, window: (0, 0), outbox: Vec::new() });
         let shared = Arc::new(Shared { options, desk: Arc::clone(&desk), inside });
         let server = Server::start(rest::routes(Arc::clone(&shared)), desk).await?;
-        Ok(Self { shared, server, sender: Sender::new(DEADLINE) })
+        let sender = Sender::new(shared.options.deadline.unwrap_or(DEADLINE));
+        Ok(Self { shared, server, sender })
     }
 
     /// Base address of the REST API, such as `http://127.0.0.1:4713`.

@@ -63,6 +63,8 @@ pub struct Options {
     /// Tools that Segment feeds by itself: see [`Segment::forwarded`].
     pub native: BTreeSet<Native>,
     pub id_sync: IdSync,
+    /// How long a receiver of webhooks may take to answer, instead of [`WebhookKind::deadline`]: on a busy machine it may need longer.
+    pub deadline: Option<Duration>,
 }
 
 impl Default for Options {
@@ -79,6 +81,7 @@ impl Default for Options {
             webhook_kind: WebhookKind::default(),
             native: BTreeSet::new(),
             id_sync: IdSync::default(),
+            deadline: None,
         }
     }
 }
@@ -119,7 +122,7 @@ impl Segment {
     pub async fn start(options: Options) -> std::io::Result<Self> {
         let desk = Desk::new(options.clock.clone(), options.keep, api::refuse);
         let inside = Mutex::new(Inside { workspace: Workspace::new(&options), second: (0, 0) });
-        let sender = Sender::new(options.webhook_kind.deadline());
+        let sender = Sender::new(options.deadline.unwrap_or(options.webhook_kind.deadline()));
         let shared = Arc::new(Shared { options, desk: Arc::clone(&desk), inside });
         let server = Server::start(api::routes(Arc::clone(&shared)), desk).await?;
         Ok(Self { shared, server, sender })

@@ -220,14 +220,11 @@ impl Consent {
         back.is_none_or(|back| back <= out_at || back > at).then_some(out_at)
     }
 
-    /// The tool may have been told to take the person in again, and this may be its echo, rather than an act of the person: as long
-    /// as it has not been heard of since.
+    /// The tool may have been told to take the person in again, and this may be its echo, rather than an act of the person: unless the
+    /// record was out in between.
     pub(super) fn may_echo_opt_in(&self, switch: &Switch, last: Option<Report>, at: Timestamp) -> bool {
         let Some(in_at) = self.was_told_in(switch).filter(|in_at| in_at.secs() <= at.secs()) else { return false };
-        let out_at = self.out_of(switch).map(|(_, out_at)| out_at).max();
-        let heard_since =
-            |choice, since: Timestamp| last.is_some_and(|last| last.choice == choice && last.at.secs() >= since.secs() && last.at < at);
-        !(heard_since(Choice::In, in_at) || out_at.is_some_and(|out_at| out_at >= in_at && heard_since(Choice::Out, out_at)))
+        !last.is_some_and(|last| last.choice == Choice::Out && last.at.secs() >= in_at.secs() && last.at < at)
     }
 
     /// What the person is out of, of all that the switch covers, and since when. A topic that the tools share is one topic: an

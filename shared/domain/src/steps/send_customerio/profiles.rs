@@ -96,13 +96,16 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
         target.profile = match answer {
             ProfileLookUp::Found(seen) => {
                 let own = seen.own.clone();
-                if target.mark.profile.as_ref() != Some(&own) && target.was_given_something() {
-                    // To another one.
-                    target.forget_what_was_given();
-                    target.gather(incoming, self.config, now);
-                }
+                let is_another = target.mark.profile.as_ref() != Some(&own) && target.was_given_something();
+                let is_unexpected = target.supposed_profile().is_some_and(|supposed| supposed != own);
                 target.mark.profile = Some(own.clone());
                 target.mark.profile_seen_at = now;
+                if is_another {
+                    target.forget_what_was_given();
+                }
+                if is_another || is_unexpected {
+                    target.gather(incoming, self.config, now);
+                }
                 target.was_made = target.mark.creating_since.take().is_some();
                 target.seen = Some(seen);
                 (target.learnt, target.verified) = (true, true);
@@ -117,6 +120,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
             ProfileLookUp::Unverified(kind, value) => {
                 if target.update.create {
                     target.creates = Some(ReadsBack::Cannot);
+                    target.gather(incoming, self.config, now);
                 }
                 Ok(ProfileRef::By(kind, value))
             }
@@ -135,10 +139,10 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                     // The profile of before is gone, and the new one has nothing of what it had.
                     if target.was_given_something() {
                         target.forget_what_was_given();
-                        target.mark.profile = None;
-                        target.gather(incoming, self.config, now);
                     }
+                    target.mark.profile = None;
                     target.creates = Some(ReadsBack::Can);
+                    target.gather(incoming, self.config, now);
                     Ok(ProfileRef::By(kind, value))
                 }
                 None => Err(Outcome::blocked("no_profile")),

@@ -129,7 +129,7 @@ impl Target {
         }
         // Seen to in every batch for the person, however old it is.
         self.telling.clear();
-        let record = self.mark.profile.as_ref().map(|own| RecordKey::named(Source::Customerio, IdKind::CioId, own));
+        let record = self.supposed_profile().map(|own| RecordKey::named(Source::Customerio, IdKind::CioId, own));
         for wanted in self.person.consent.wanted(Destination::Customerio, &config.consent) {
             let (key, choice, since) = (wanted.key, wanted.choice, wanted.since);
             let mut told = self.mark.told.get(key).copied();
@@ -146,6 +146,12 @@ impl Target {
                 self.telling.insert(key.to_owned(), wanted.told());
             }
         }
+    }
+
+    /// The profile that this is written to, as far as is known without asking. `None` of one that is about to be made.
+    pub(super) fn supposed_profile(&self) -> Option<&str> {
+        let named = || self.person.id_of(IdKind::CioId);
+        self.creates.is_none().then(|| self.mark.profile.as_deref().or_else(named))?
     }
 
     /// Nothing that was given is known to be there, though what is older still comes too late.

@@ -43,7 +43,8 @@ fn people<'e>(events: impl Iterator<Item = &'e Event>) -> Vec<Ids> {
     let named = |kind| matches!(kind, IdKind::IntercomId | IdKind::CioId | IdKind::UserId | IdKind::Email);
     let mut people: Vec<Ids> = Vec::new();
     for event in events {
-        let mut ids: Ids = event.ids.iter().filter(|id| named(id.kind) && !id.is_address_as_id()).map(|id| (id.kind, id.value.clone())).collect();
+        let mut ids: Ids =
+            event.ids.iter().filter(|id| named(id.kind) && !id.is_address_as_id()).map(|id| (id.kind, id.value.clone())).collect();
         if ids.is_empty() {
             continue;
         }

@@ -151,8 +151,23 @@ mod tests {
     #[test]
     fn a_placeholder_is_no_id() {
         for nothing in [
-            "null", "NULL", " undefined ", "None", "NaN", "[object Object]", "(null)", "-1", "0", "0000", "---", "Anonymous", "n/a", "",
-            "00000000-0000-0000-0000-000000000000", "\u{feff}null", "{{customer.id}}",
+            "null",
+            "NULL",
+            " undefined ",
+            "None",
+            "NaN",
+            "[object Object]",
+            "(null)",
+            "-1",
+            "0",
+            "0000",
+            "---",
+            "Anonymous",
+            "n/a",
+            "",
+            "00000000-0000-0000-0000-000000000000",
+            "\u{feff}null",
+            "{{customer.id}}",
         ] {
             assert!(is_placeholder(nothing), "{nothing:?}");
         }

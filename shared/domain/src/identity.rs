@@ -53,7 +53,8 @@ pub enum ConflictKind {
     Contradiction,
     /// The id is claimed by several people and binds none.
     Ambiguous,
-    /// One human has two profiles at Customer.io. They are one person here; which of the profiles is to go, a human knows.
+    /// One human has two profiles at Customer.io, or theirs cannot get a user id or an address since another profile has it. They are
+    /// one person here; which of the profiles is to go, a human knows.
     TwoProfiles,
 }
 
@@ -229,7 +230,11 @@ fn address_of(id: &Identifier) -> Option<Identifier> {
 pub fn strength(event: &Event, id: &Identifier, config: &IdentityConfig) -> Option<usize> {
     let own = config.strength(id.kind);
     let is_user_id = id.kind == IdKind::Email
-        && event.ids.iter().chain(said_to_be_the_same(event)).any(|other| other.is_address_as_id() && address_of(other).as_ref() == Some(id));
+        && event
+            .ids
+            .iter()
+            .chain(said_to_be_the_same(event))
+            .any(|other| other.is_address_as_id() && address_of(other).as_ref() == Some(id));
     let as_user_id = if is_user_id { config.strength(IdKind::UserId) } else { None };
     own.into_iter().chain(as_user_id).min()
 }

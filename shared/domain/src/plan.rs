@@ -79,8 +79,7 @@ pub fn plan(
 
     let moved_by_this = person.facet.moved_by.as_ref() == Some(&event.id);
     // Whoever has anything to be told of consent gets a job for that, which looks at the profile as well.
-    let due_again =
-        event.kind == Kind::Due(WakeReason::RepairCustomerio) && (person.facet.version > 0 || person.consent.version() == 0);
+    let due_again = event.kind == Kind::Due(WakeReason::RepairCustomerio) && (person.facet.version > 0 || person.consent.version() == 0);
     if moved_by_this || due_again {
         if can_name(Destination::Customerio, person, config) {
             plan.jobs.push(job(Work::CustomerioFacet { version: person.facet.version }));

@@ -15,8 +15,14 @@ pub(super) fn identifiers(contact: &Contact<'_>, author: Option<&Author<'_>>) ->
     };
     let email = contact.email.get().or_else(|| author.filter(|_| author_is("user") || author_is("lead")).and_then(|a| a.email.get()));
     let id = |kind, value: Option<&str>| value.and_then(|value| Identifier::new(kind, value));
-    let (user_id, as_address): (Vec<Identifier>, Vec<Identifier>) =
-        contact.external_id.get().filter(|_| is_user).map(Identifier::of_user).into_iter().flatten().partition(|id| id.kind == IdKind::UserId);
+    let (user_id, as_address): (Vec<Identifier>, Vec<Identifier>) = contact
+        .external_id
+        .get()
+        .filter(|_| is_user)
+        .map(Identifier::of_user)
+        .into_iter()
+        .flatten()
+        .partition(|id| id.kind == IdKind::UserId);
     let mut ids: Vec<Identifier> = id(IdKind::IntercomId, contact.id.get()).into_iter().chain(user_id).collect();
     for email in id(IdKind::Email, email).into_iter().chain(as_address) {
         if !ids.contains(&email) {

@@ -158,7 +158,11 @@ impl IdentityConfig {
 
 impl Default for IdentityConfig {
     fn default() -> Self {
-        Self { match_by: vec![IdKind::UserId, IdKind::Email, IdKind::Phone, IdKind::AnonymousId], address_in_properties: false, no_ids: BTreeSet::new() }
+        Self {
+            match_by: vec![IdKind::UserId, IdKind::Email, IdKind::Phone, IdKind::AnonymousId],
+            address_in_properties: false,
+            no_ids: BTreeSet::new(),
+        }
     }
 }
 

@@ -90,8 +90,12 @@ fn gives_up(bench: &Bench<'_>, person: &PersonId, old: &str, new: &str) {
     let expected = alias.version;
     let claimants = alias.claimants.iter().filter(|claimant| *claimant != person).cloned().collect();
     bench.commit(vec![Put::Alias { key, alias: Alias { claimants, ..alias }, expected }]);
+    // As Intercom tells of the whole contact, before and after.
     bench.change(person, |person| {
-        person.ids.entry(IdKind::Email).or_default().remove(old);
+        for (email, when) in [(old, at(1)), (new, at(5))] {
+            let ids = [id(IdKind::IntercomId, "c1"), id(IdKind::Email, email)];
+            person.learn(&RecordKey::of(Source::Intercom, &ids).expect("named"), &ids, when, true, true);
+        }
         person.given_up += 1;
     });
     bench.gains(person, &id(IdKind::Email, new), at(5));

@@ -219,7 +219,8 @@ impl Inside {
     fn set(&mut self, id: &str, by_own: bool, timestamp: i64, values: &Attributes, whole_profile: bool, now: Timestamp) {
         let text = |name: &str| values.get(name).and_then(Value::as_str).map(str::to_owned);
         let is_free = |kind: IdKind, value: &String| self.find(&ProfileRef::By(kind, value.clone())).is_none_or(|owner| owner == id);
-        let (user_id, email) = (text("id").filter(|id| is_free(IdKind::UserId, id)), text("email").filter(|email| is_free(IdKind::Email, email)));
+        let (user_id, email) =
+            (text("id").filter(|id| is_free(IdKind::UserId, id)), text("email").filter(|email| is_free(IdKind::Email, email)));
         let profile = self.profiles.get_mut(id).expect("a profile");
         let user_id = user_id.filter(|_| by_own || profile.user_id.is_none());
         let email = email.filter(|_| by_own || profile.email.is_none());

@@ -61,8 +61,10 @@ enum Shown<'a> {
 enum Verdict {
     /// There is nothing to do and nothing to remember.
     Stays,
-    /// The profile has it, or has another one that is to stay.
+    /// The profile has it.
     Settled,
+    /// It has another one, which nobody has told us to change.
+    Left,
     Write,
     /// It was written long enough ago, and does not show.
     NotTaken,
@@ -118,13 +120,25 @@ fn judge(wanted: &Wanted<'_>, given: Option<&Given>, shown: Shown<'_>, person: &
                 IdKind::UserId => wanted.said && is_theirs,
                 _ => wanted.said || is_theirs || was_given,
             };
-            if changes { Verdict::Write } else { Verdict::Settled }
+            if changes { Verdict::Write } else { Verdict::Left }
         }
         (Shown::Unknown, None) => match (known, wanted.kind) {
-            (Some(given), IdKind::UserId) if given.hash != nothing() => if wanted.said { Verdict::Write } else { Verdict::Stays },
+            (Some(given), IdKind::UserId) if given.hash != nothing() => {
+                if wanted.said {
+                    Verdict::Write
+                } else {
+                    Verdict::Stays
+                }
+            }
             (Some(_), _) => Verdict::Write,
             (None, IdKind::UserId) => Verdict::Stays,
-            (None, _) => if wanted.said { Verdict::Write } else { Verdict::Stays },
+            (None, _) => {
+                if wanted.said {
+                    Verdict::Write
+                } else {
+                    Verdict::Stays
+                }
+            }
         },
     }
 }
@@ -144,7 +158,10 @@ impl Target {
     pub(super) fn has_open_names(&self, now: Timestamp) -> bool {
         NAMES.iter().any(|(kind, _, key)| {
             let Some(wanted) = Wanted::of(&self.person, *kind).filter(|_| !is_said_by_routes(self, *kind)) else { return false };
-            self.mark.given.get(*key).is_none_or(|given| must_show(given, now) || given.hash != wanted.hash())
+            self.mark.given.get(*key).is_none_or(|given| {
+                let may_be_written = *kind == IdKind::Email || wanted.said || given.hash.is_empty() || given.hash == nothing();
+                must_show(given, now) || (given.hash != wanted.hash() && may_be_written)
+            })
         })
     }
 
@@ -166,11 +183,7 @@ fn must_show(given: &Given, now: Timestamp) -> bool {
 
 impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_, S, Q, C, J, D> {
     /// Decides what each profile is to go by. Reads who claims a name only where one is to be written.
-    pub(super) async fn name_profiles(
-        &self,
-        targets: &mut [Target],
-        incoming: &[Incoming],
-    ) -> Result<(), StoreError> {
+    pub(super) async fn name_profiles(&self, targets: &mut [Target], incoming: &[Incoming]) -> Result<(), StoreError> {
         let now = self.clock.now();
         let mut wanted: Vec<(usize, &'static str, Identifier)> = Vec::new();
         for (index, target) in targets.iter_mut().enumerate() {
@@ -225,7 +238,8 @@ impl Target {
             Some(Some(value)) => Shown::This(value),
         };
         // By any other name Customer.io adds what is missing, and changes nothing that is there.
-        let adds = shown == Shown::Unknown && matches!(profile, ProfileRef::By(..)) && given.is_none_or(|given| given.hash != wanted.hash());
+        let adds =
+            shown == Shown::Unknown && matches!(profile, ProfileRef::By(..)) && given.is_none_or(|given| given.hash != wanted.hash());
         let waited = self.was_made || given.is_some_and(|given| now.since(given.at) >= SHOWS_WITHIN);
         let verdict = if adds { Verdict::Write } else { judge(&wanted, given, shown, &self.person, waited) };
         let hash = wanted.hash();
@@ -233,6 +247,12 @@ impl Target {
             Verdict::Write => return Some(name),
             Verdict::Stays => {}
             Verdict::Settled => self.learns(key, hash, now),
+            // Which of two user ids holds may be said later; of an address the next change is news.
+            Verdict::Left if kind == IdKind::UserId => {
+                let shown = seen.flatten().map_or(Value::Null, Value::String);
+                self.learns(key, super::target::hash(&shown), now);
+            }
+            Verdict::Left => self.learns(key, hash, now),
             Verdict::NotTaken => {
                 self.learns(key, hash, now);
                 self.names.not_taken.push(name);

@@ -192,12 +192,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
     }
 
     /// Whose address has changed may have a profile that nothing but the old one leads to.
-    async fn look_for_former(
-        &self,
-        targets: &[Target],
-        questions: &[Question],
-        answers: &mut [ProfileLookUp],
-    ) -> Result<(), StoreError> {
+    async fn look_for_former(&self, targets: &[Target], questions: &[Question], answers: &mut [ProfileLookUp]) -> Result<(), StoreError> {
         let mut open: Vec<(usize, &Person, String)> = Vec::new();
         for (place, (question, answer)) in questions.iter().zip(answers.iter()).enumerate() {
             let (Question::Person(index), ProfileLookUp::Absent) = (question, answer) else { continue };
@@ -239,27 +234,40 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
         Ok(())
     }
 
-    /// However a route names the profile: it may go by an id that is known to be somebody else's.
+    /// However a route names the profile, or an address leads to it: it may go by an id that is known to be somebody else's.
     async fn spare_other_people(
         &self,
         targets: &[Target],
         questions: &[Question],
         answers: &mut [ProfileLookUp],
     ) -> Result<(), StoreError> {
-        let mut found: Vec<(usize, &Person, Vec<AliasKey>)> = Vec::new();
+        let refused = || ProfileLookUp::Failed(Outcome::blocked("belongs_to_another_person"));
+        let mut found: Vec<(usize, &Person, Vec<AliasKey>, ProfileLookUp)> = Vec::new();
         for (place, (question, answer)) in questions.iter().zip(answers.iter()).enumerate() {
-            let (Question::Merge(index, _), ProfileLookUp::Found(seen)) = (question, answer) else { continue };
+            let ProfileLookUp::Found(seen) = answer else { continue };
+            let (Question::Person(index) | Question::Merge(index, _)) = question;
             let Some(Target { person, .. }) = targets.get(*index) else { continue };
-            let ids = [(IdKind::UserId, &seen.user_id), (IdKind::Email, &seen.email)];
-            let ids = ids.into_iter().filter_map(|(kind, value)| Identifier::new(kind, value.as_deref()?));
-            found.push((place, person, ids.map(|id| AliasKey::of_identifier(&person.workspace, &id)).collect()));
+            let user_id = seen.user_id.as_deref().map(Identifier::of_user).into_iter().flatten();
+            let (ids, otherwise): (Vec<Identifier>, ProfileLookUp) = match question {
+                Question::Merge(..) => {
+                    let email = seen.email.as_deref().and_then(|email| Identifier::new(IdKind::Email, email));
+                    (user_id.filter(|id| !id.is_address_as_id()).chain(email).collect(), refused())
+                }
+                // An address may lead a user to the profile of another, who has left it to them since: they have none yet.
+                Question::Person(_) if person.user_ids().next().is_some() => {
+                    let anothers = |id: &Identifier| id.kind == IdKind::UserId && !id.is_address_as_id() && !person.has_id(id);
+                    (user_id.filter(anothers).collect(), ProfileLookUp::Absent)
+                }
+                Question::Person(_) => continue,
+            };
+            found.push((place, person, ids.iter().map(|id| AliasKey::of_identifier(&person.workspace, id)).collect(), otherwise));
         }
-        let keys: Vec<AliasKey> = found.iter().flat_map(|(_, _, keys)| keys.clone()).collect();
+        let keys: Vec<AliasKey> = found.iter().flat_map(|(_, _, keys, _)| keys.clone()).collect();
         if keys.is_empty() {
             return Ok(());
         }
         let aliases = self.store.find(&keys, &[]).await?.aliases;
-        for (place, person, keys) in found {
+        for (place, person, keys, otherwise) in found {
             let is_anothers = |alias: &Alias| {
                 let theirs = |claimant: &PersonId| *claimant == person.id || person.absorbed.contains(claimant);
                 !alias.claimants.is_empty() && !alias.claimants.iter().any(theirs)
@@ -267,7 +275,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
             if keys.iter().filter_map(|key| aliases.get(key)).any(is_anothers)
                 && let Some(answer) = answers.get_mut(place)
             {
-                *answer = ProfileLookUp::Failed(Outcome::blocked("belongs_to_another_person"));
+                *answer = otherwise;
             }
         }
         Ok(())

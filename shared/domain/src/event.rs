@@ -651,7 +651,8 @@ impl Identifier {
             IdKind::Phone => phone(trimmed)?,
             // In URLs and in older events it has its prefix.
             IdKind::CioId => trimmed.strip_prefix("cio_").unwrap_or(trimmed).to_owned(),
-            IdKind::IntercomId | IdKind::UserId | IdKind::AnonymousId if is_placeholder(trimmed) => return None,
+            // Intercom gives its own ids itself.
+            IdKind::UserId | IdKind::AnonymousId if is_placeholder(trimmed) => return None,
             IdKind::IntercomId | IdKind::UserId | IdKind::AnonymousId => trimmed.to_owned(),
         };
         Some(Self { kind, value })

@@ -3,6 +3,7 @@
 mod blind;
 mod counts;
 mod history;
+mod leads;
 mod many;
 mod names;
 mod people;

@@ -60,7 +60,19 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                     target.profile = Ok(ProfileRef::Own(own.clone()));
                     target.verified = true;
                 }
-                Some(_) | None => asked.push((Question::Person(index), address(&target.person, &target.mark, self.config))),
+                Some(_) | None => {
+                    let mut own = address(&target.person, &target.mark, self.config);
+                    // What is to go into theirs is not theirs to be found by.
+                    let jobs = target.jobs.iter().filter_map(|job| incoming.get(*job));
+                    let goes: Vec<(IdKind, String)> = jobs
+                        .flat_map(|i| actions(&i.job))
+                        .filter_map(|action| if let CustomerioVerb::MergePeople { from } = &action.what { named(from) } else { None })
+                        .collect();
+                    if own.ids.iter().any(|id| !goes.contains(id)) {
+                        own.ids.retain(|id| !goes.contains(id));
+                    }
+                    asked.push((Question::Person(index), own));
+                }
             }
             let jobs = target.jobs.iter().filter_map(|job| incoming.get(*job));
             for action in jobs.flat_map(|i| actions(&i.job)) {

@@ -40,7 +40,9 @@ impl Conflict {
                 let settled = |person: &Person| person.disclaimed.contains(over) || (wanted < 2 && person.has_id(over));
                 self.people.iter().filter(|person| !settled(person)).count() >= wanted
             }
-            ConflictKind::TwoProfiles => self.people.iter().any(|person| profiles(person) > 1),
+            ConflictKind::TwoProfiles if self.note.over.kind == IdKind::CioId => self.people.iter().any(|person| profiles(person) > 1),
+            // Another profile goes by it, as long as it is the person's.
+            ConflictKind::TwoProfiles => self.people.iter().any(|person| person.has_id(&self.note.over)),
         }
     }
 }

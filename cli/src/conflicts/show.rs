@@ -90,7 +90,8 @@ fn what(conflict: &Conflict) -> String {
                 None => format!("{over} is one person's, and came with ids of another who has another user id"),
             }
         }
-        ConflictKind::TwoProfiles => "one person has two Customer.io profiles".to_owned(),
+        ConflictKind::TwoProfiles if conflict.note.over.kind == IdKind::CioId => "one person has two Customer.io profiles".to_owned(),
+        ConflictKind::TwoProfiles => format!("{over} is one person's, and another Customer.io profile has it"),
     }
 }
 

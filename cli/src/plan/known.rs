@@ -37,12 +37,14 @@ pub(crate) fn introduce<'e>(events: impl Iterator<Item = &'e Event>, customerio:
     }
 }
 
-/// Ids that occur together are one person's, unless two of them are of a kind of which a person has one.
+/// Ids that occur together are one person's, unless two of them are of a kind of which a person has one. How an address is spelt in
+/// a field for user ids is none beside the address.
 fn people<'e>(events: impl Iterator<Item = &'e Event>) -> Vec<Ids> {
     let named = |kind| matches!(kind, IdKind::IntercomId | IdKind::CioId | IdKind::UserId | IdKind::Email);
     let mut people: Vec<Ids> = Vec::new();
     for event in events {
-        let mut ids: Ids = event.ids.iter().filter(|id| named(id.kind)).map(|id| (id.kind, id.value.clone())).collect();
+        let mut ids: Ids =
+            event.ids.iter().filter(|id| named(id.kind) && !id.is_address_as_id()).map(|id| (id.kind, id.value.clone())).collect();
         if ids.is_empty() {
             continue;
         }

@@ -56,7 +56,14 @@ impl Office {
 
     fn entry(&self, id: &str, person: &Person, what: IntercomVerb) -> Entry {
         let id = ActionId::from_stored(id);
-        let action = Action { id: id.clone(), route: "renewal is due".to_owned(), occurred_at: BEGUN, origin: Source::Customerio, what };
+        let action = Action {
+            id: id.clone(),
+            route: "renewal is due".to_owned(),
+            occurred_at: BEGUN,
+            origin: Source::Customerio,
+            of_lead: false,
+            what,
+        };
         let (event, work) = (EventId::from_stored("e1"), Work::Intercom(vec![action]));
         let job = Job { event, workspace: self.workspace.clone(), person: Some(person.id.clone()), created_at: BEGUN, work };
         Entry::new(job, id, BEGUN)

@@ -53,11 +53,14 @@ async fn the_jobs_of_a_batch_are_one_call_and_what_changes_nothing_is_none() {
     let origin = Source::Intercom;
     let events = (0..JOBS).map(|number| {
         let what = CustomerioVerb::TrackEvent(CustomerioEvent { name: "moved".to_owned(), properties: Attributes::new() });
-        job(number, Work::Customerio(vec![Action { id: id(number), route: "a".to_owned(), occurred_at: now, origin, what }]))
+        job(
+            number,
+            Work::Customerio(vec![Action { id: id(number), route: "a".to_owned(), occurred_at: now, origin, of_lead: false, what }]),
+        )
     });
     let tracks = (0..JOBS).map(|number| {
         let what = SegmentVerb::Track { name: "Moved".to_owned(), properties: Attributes::new() };
-        job(number, Work::Segment(vec![Action { id: id(number), route: "a".to_owned(), occurred_at: now, origin, what }]))
+        job(number, Work::Segment(vec![Action { id: id(number), route: "a".to_owned(), occurred_at: now, origin, of_lead: false, what }]))
     });
     let queue = stage.queues();
     for (name, jobs) in [(QueueName::Customerio, events.collect::<Vec<_>>()), (QueueName::Segment, tracks.collect())] {

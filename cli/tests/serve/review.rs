@@ -42,7 +42,14 @@ async fn what_nobody_knows_of_is_listed_and_goes_on_as_a_human_says() {
     for id in ids {
         let action = ActionId::from_stored(id);
         let what = IntercomVerb::AddNote { body: "Renewal is due".to_owned(), on: NoteOn::Contact };
-        let actions = vec![Action { id: action.clone(), route: "renewal".to_owned(), occurred_at: now, origin: Source::Customerio, what }];
+        let actions = vec![Action {
+            id: action.clone(),
+            route: "renewal".to_owned(),
+            occurred_at: now,
+            origin: Source::Customerio,
+            of_lead: false,
+            what,
+        }];
         let (event, person, workspace) = (EventId::from_stored("e"), person.id.clone(), workspace.clone());
         let job = Job { event, workspace, person: Some(person), created_at: now, work: Work::Intercom(actions) };
         let mut entry = Entry { review: Review::Wanted, ..Entry::new(job, action, now) };

@@ -362,14 +362,6 @@ impl Scalar {
     }
 }
 
-/// What programs write in place of an id that they do not have. Everybody without one would become one person.
-const NO_IDS: [&str; 6] = ["null", "undefined", "none", "nil", "nan", "[object object]"];
-
-/// The id, unless it stands for having none.
-pub(crate) fn real(id: Option<&str>) -> Option<&str> {
-    id.map(str::trim).filter(|id| !NO_IDS.iter().any(|none| id.eq_ignore_ascii_case(none)))
-}
-
 /// A name that stands there as text, or in an object under `category` or `name`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Named<'a> {

@@ -46,6 +46,7 @@ fn event(user: &str, padding: usize) -> CustomerioWrite {
         route: "ticket opened".to_owned(),
         occurred_at: Timestamp::from_secs(1_795_219_100),
         origin: Source::Intercom,
+        of_lead: false,
         what: CustomerioVerb::TrackEvent(CustomerioEvent { name: "support_ticket_opened".to_owned(), properties }),
     };
     CustomerioWrite::Act { profile: Some(ProfileRef::By(IdKind::UserId, user.to_owned())), action }

@@ -45,6 +45,7 @@ fn act(profile: impl Into<Option<ProfileRef>>, verb: &str, fields: Value) -> Cus
         route: "a route".to_owned(),
         occurred_at: Timestamp::from_secs(1_795_219_100),
         origin: Source::Intercom,
+        of_lead: false,
         what: CustomerioVerb::of(verb, fields).expect("a verb"),
     };
     CustomerioWrite::Act { profile: profile.into(), action }

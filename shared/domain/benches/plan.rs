@@ -52,7 +52,7 @@ fn main() {
 
 fn decide(rules: &Rules, person: &mut Person, event: &Event) -> Plan {
     let folded = fold(person, event, None, &rules.config, NOW);
-    move_facet(person, event, false, &rules.config, NOW);
+    move_facet(person, event, false, false, &rules.config, NOW);
     plan(event, person, folded, None, &rules.config, &rules.routes, NOW)
 }
 
@@ -63,7 +63,7 @@ fn measure(rules: &Rules, person: &Person, what: &str, event: &Event) {
     });
     let mut after = person.clone();
     let folded = fold(&mut after, event, None, &rules.config, NOW);
-    move_facet(&mut after, event, false, &rules.config, NOW);
+    move_facet(&mut after, event, false, false, &rules.config, NOW);
     let planned = per_run(|| plan(event, &after, folded, None, &rules.config, &rules.routes, NOW));
     let Plan { jobs, .. } = plan(event, &after, folded, None, &rules.config, &rules.routes, NOW);
     let micros = |took: Duration| took.as_secs_f64() * 1e6;

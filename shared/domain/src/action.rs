@@ -24,6 +24,9 @@ pub struct Action<V> {
     pub occurred_at: Timestamp,
     /// Who reported the fact.
     pub origin: Source,
+    /// The fact is that there is a lead, or what a lead's record holds: not to be said of a customer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_lead: bool,
     #[serde(flatten)]
     pub what: V,
 }

@@ -5,6 +5,7 @@
 //! that a redelivery carries the same one.
 
 use crate::id::{ActionId, Digest, EventId, PersonId};
+use crate::identifier::{is_address, is_placeholder, trimmed};
 use crate::tickets::TicketReport;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -99,6 +100,15 @@ impl Event {
     /// Our own writing has brought it about.
     pub fn is_ours(&self) -> bool {
         self.origin.as_ref().is_some_and(|origin| origin.0 == OURS)
+    }
+
+    /// It tells of a lead's record at Intercom: somebody who may well turn out to be a customer who was not signed in.
+    /// <https://www.intercom.com/help/en/articles/310-what-are-leads-and-users-in-intercom>
+    pub fn is_of_lead(&self) -> bool {
+        match &self.kind {
+            Kind::PersonCreated(profile) | Kind::PersonUpdated(profile) => self.source == Source::Intercom && profile.has_role("lead"),
+            _ => false,
+        }
     }
 }
 
@@ -215,6 +225,13 @@ pub struct Profile {
     /// What the source believes at that time, changed or not. An act of the person is [`Kind::ConsentChanged`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consent: Vec<ConsentChange>,
+}
+
+impl Profile {
+    /// At Intercom: `user` or `lead`.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.attributes.get("role").and_then(Value::as_str) == Some(role)
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -594,7 +611,7 @@ pub enum IdKind {
     IntercomId,
     /// Customer.io's own id of a profile: hex digits, without the `cio_` of its URLs. One a person.
     CioId,
-    /// The customer's own user id. One a person.
+    /// The customer's own user id. One a person, unless it is an address: see [`Identifier::is_address_as_id`].
     UserId,
     /// Lower case. Several people may claim one address; it binds only while a single one does.
     Email,
@@ -621,22 +638,37 @@ impl IdKind {
 
 impl Identifier {
     /// `None` when nothing is left after trimming, or the value is longer than any tool allows (320 bytes), or cannot be an
-    /// id of this kind.
+    /// id of this kind: a placeholder is no id, and an address is nothing but one address.
     pub fn new(kind: IdKind, value: &str) -> Option<Self> {
-        let trimmed = value.trim();
+        let trimmed = trimmed(value);
         if trimmed.is_empty() || trimmed.len() > 320 {
             return None;
         }
         let value = match kind {
+            IdKind::Email if !is_address(trimmed) => return None,
             // Customer.io compares addresses without regard to case; so does everybody's mail provider in practice.
-            IdKind::Email if !trimmed.contains('@') => return None,
             IdKind::Email => trimmed.to_lowercase(),
             IdKind::Phone => phone(trimmed)?,
             // In URLs and in older events it has its prefix.
             IdKind::CioId => trimmed.strip_prefix("cio_").unwrap_or(trimmed).to_owned(),
+            // Intercom gives its own ids itself.
+            IdKind::UserId | IdKind::AnonymousId if is_placeholder(trimmed) => return None,
             IdKind::IntercomId | IdKind::UserId | IdKind::AnonymousId => trimmed.to_owned(),
         };
         Some(Self { kind, value })
+    }
+
+    /// What stands in the field that a tool has for the customer's own id of a person. An address there is that address, in whatever
+    /// case; the spelling stays beside it, since a tool may know the record by that alone.
+    pub fn of_user(text: &str) -> impl Iterator<Item = Self> {
+        let id = Self::new(IdKind::UserId, text);
+        let email = id.as_ref().filter(|id| id.is_address_as_id()).and_then(|id| Self::new(IdKind::Email, &id.value));
+        id.into_iter().chain(email)
+    }
+
+    /// An address that some tool has in the field for a user id. It names whom the address names, and never tells two people apart.
+    pub fn is_address_as_id(&self) -> bool {
+        self.kind == IdKind::UserId && is_address(&self.value)
     }
 }
 

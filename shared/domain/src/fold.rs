@@ -5,7 +5,7 @@ use crate::config::{Config, WindowTrigger};
 use crate::consent::{How, Said};
 use crate::event::{ConsentChange, Event, IdKind, Kind, Source};
 use crate::facet;
-use crate::person::{Csat, Gone, Person, RecordKey};
+use crate::person::{Csat, Gone, OWED_FOR, Person, RecordKey};
 use crate::tickets::{Shown, Sighting, State, Status, Ticket, TicketFact, TicketReport};
 use crate::time::{Span, Timestamp};
 
@@ -46,6 +46,7 @@ impl Folded {
 pub fn fold(person: &mut Person, event: &Event, ticket_deleted_at: Option<Timestamp>, config: &Config, now: Timestamp) -> Folded {
     if let Some(profile) = event.kind.profile() {
         hear(person, event, &profile.consent, How::State, config);
+        person.is_user |= event.source == Source::Intercom && profile.has_role("user");
         // A whole contact is as good as an answer to a question about it. The time is moved rarely, so that the next one is
         // no change.
         if event.source == Source::Intercom && person.may_be_looked_up(event.received_at) {
@@ -110,13 +111,17 @@ fn hear(person: &mut Person, event: &Event, changes: &[ConsentChange], how: How,
 }
 
 /// Brings the facet's version in line with its values. `identity_grew`: the person has just gained an id or absorbed
-/// another, so that even unchanged values have a new place to go.
-pub fn move_facet(person: &mut Person, event: &Event, identity_grew: bool, config: &Config, now: Timestamp) {
-    let Some(facet) = facet::render(person, config, now) else { return };
-    if facet.hash != person.facet.hash || identity_grew {
-        person.facet.version += 1;
-        person.facet.hash = facet.hash;
-        person.facet.moved_by = Some(event.id.clone());
+/// another, so that even unchanged values have a new place to go. `renamed`: they go by another user id or address now, which their
+/// profile is to have, whether or not there is anything to say of support.
+pub fn move_facet(person: &mut Person, event: &Event, identity_grew: bool, renamed: bool, config: &Config, now: Timestamp) {
+    match facet::render(person, config, now) {
+        Some(facet) if facet.hash != person.facet.hash || identity_grew || renamed => {
+            person.facet.version += 1;
+            person.facet.hash = facet.hash;
+            person.facet.moved_by = Some(event.id.clone());
+        }
+        None if renamed => person.facet.moved_by = Some(event.id.clone()),
+        Some(_) | None => {}
     }
 }
 
@@ -245,6 +250,7 @@ fn open_windows(person: &mut Person, config: &Config, from: Timestamp, opens: im
 /// Forgets tickets that have been over for long enough.
 fn prune(person: &mut Person, config: &Config, now: Timestamp) {
     person.openings.retain(|_, opening| now.since(opening.planned_at) < OPENINGS_KEPT);
+    person.owed.retain(|owed| now.since(owed.since) < OWED_FOR);
     let horizon = now.minus(TOMBSTONE_KEPT);
     let over: Vec<_> = person
         .tickets

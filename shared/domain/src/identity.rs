@@ -8,6 +8,9 @@
 //! An address is as good as a name: it merges two people who are known otherwise. A number or a browser is shared more
 //! often than it is lent, so these only lead to somebody when one side has no name of its own yet.
 //!
+//! An address in a field for user ids is that address: people are found by it as by any address, wherever it was told, and two
+//! of them contradict each other no more than two addresses do.
+//!
 //! What a source says outright (a merge in Intercom, an alias in Segment) and what a human has settled holds whatever the
 //! ids would make of it.
 
@@ -16,6 +19,7 @@ use crate::event::{Event, IdKind, Identifier, Kind, Settlement, Workspace};
 use crate::id::{Digest, PersonId};
 use crate::person::{Person, RecordKey};
 use crate::ports::{Alias, AliasKey, Found};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Claimants kept of one id. More than a handful already means a shared mailbox, which binds nobody.
@@ -49,7 +53,8 @@ pub enum ConflictKind {
     Contradiction,
     /// The id is claimed by several people and binds none.
     Ambiguous,
-    /// One human has two profiles at Customer.io. They are one person here; which of the profiles is to go, a human knows.
+    /// One human has two profiles at Customer.io, or theirs cannot get a user id or an address since another profile has it. They are
+    /// one person here; which of the profiles is to go, a human knows.
     TwoProfiles,
 }
 
@@ -101,11 +106,11 @@ pub fn resolve(event: &Event, found: &Found, config: &IdentityConfig) -> Resolut
     let mut hold: Vec<Identifier> = Vec::new();
     let mut conflicts = Vec::new();
     let record = RecordKey::of(event.source, &event.ids);
-    let mut ids: Vec<&Identifier> = event.ids.iter().collect();
-    let strength = |id: &Identifier| (config.strength(id.kind).unwrap_or(usize::MAX), id.clone());
-    ids.sort_by_cached_key(|id| strength(id));
+    let strength = |id: &Identifier| strength(event, id, config);
+    let (spellings, mut ids): (Vec<&Identifier>, Vec<&Identifier>) = event.ids.iter().partition(|id| id.is_address_as_id());
+    ids.sort_by_cached_key(|id| (strength(id).unwrap_or(usize::MAX), (*id).clone()));
     ids.dedup();
-    let names_somebody = ids.iter().any(|id| is_a_name(id.kind) && config.strength(id.kind).is_some());
+    let names_somebody = ids.iter().any(|id| is_a_name(id.kind) && strength(id).is_some());
 
     for id in ids {
         if group.members.iter().any(|person| person.disclaimed.contains(id))
@@ -114,7 +119,7 @@ pub fn resolve(event: &Event, found: &Found, config: &IdentityConfig) -> Resolut
             continue;
         }
         let holders = claimants(&event.workspace, id, found);
-        if config.strength(id.kind).is_none() {
+        if strength(id).is_none() {
             // Known of the person, but leading nowhere. Of browsers not even that is of any use.
             let has_room = holders.len() < CLAIMANTS_KEPT || holders.iter().any(|holder| group.contains(holder));
             if id.kind != IdKind::AnonymousId && has_room {
@@ -173,7 +178,7 @@ pub fn resolve(event: &Event, found: &Found, config: &IdentityConfig) -> Resolut
             }
         }
     }
-    for id in said_to_be_the_same(event) {
+    for id in said_to_be_the_same(event).iter().filter(|id| !id.is_address_as_id()) {
         match claimants(&event.workspace, id, found).as_slice() {
             [] => hold.push(id.clone()),
             [holder] if group.contains(holder) => hold.push(id.clone()),
@@ -192,9 +197,46 @@ pub fn resolve(event: &Event, found: &Found, config: &IdentityConfig) -> Resolut
             }
         }
     }
+    // How an address is spelt goes wherever the address goes.
+    let all_spellings = spellings.into_iter().chain(said_to_be_the_same(event).iter().filter(|id| id.is_address_as_id()));
+    let held: Vec<Identifier> = all_spellings.filter(|id| address_of(id).is_some_and(|email| hold.contains(&email))).cloned().collect();
+    hold.extend(held);
     conflicts.extend(group.two_profiles());
     let (person, absorb) = group.survivor();
     Resolution { person, absorb, hold, conflicts }
+}
+
+/// The event without the ids that the operator says name nobody.
+pub fn without_no_ids<'e>(event: &'e Event, config: &IdentityConfig) -> Cow<'e, Event> {
+    let is_none = |id: &Identifier| config.no_ids.contains(&id.value.to_lowercase());
+    if config.no_ids.is_empty() || !event.ids.iter().chain(said_to_be_the_same(event)).any(is_none) {
+        return Cow::Borrowed(event);
+    }
+    let mut event = event.clone();
+    event.ids.retain(|id| !is_none(id));
+    if let Kind::PersonMerged(merged) = &mut event.kind {
+        merged.from.retain(|id| !is_none(id));
+    }
+    Cow::Owned(event)
+}
+
+/// The address that stands in a field for user ids.
+fn address_of(id: &Identifier) -> Option<Identifier> {
+    Identifier::new(IdKind::Email, &id.value)
+}
+
+/// Place of an id of the event in the order of strength; `None`: nobody is matched by it. An address that the source has in its
+/// field for user ids is as strong as a user id.
+pub fn strength(event: &Event, id: &Identifier, config: &IdentityConfig) -> Option<usize> {
+    let own = config.strength(id.kind);
+    let is_user_id = id.kind == IdKind::Email
+        && event
+            .ids
+            .iter()
+            .chain(said_to_be_the_same(event))
+            .any(|other| other.is_address_as_id() && address_of(other).as_ref() == Some(id));
+    let as_user_id = if is_user_id { config.strength(IdKind::UserId) } else { None };
+    own.into_iter().chain(as_user_id).min()
 }
 
 /// As [`resolve`], for an event about people whom we know by our own ids.
@@ -227,7 +269,7 @@ fn claimants<'a>(workspace: &Workspace, id: &Identifier, found: &'a Found) -> Ve
 
 /// Who survives a merge: whoever has a user id, then the older record, then the lesser id, so that all agree.
 fn rank(person: &Person) -> (bool, crate::time::Timestamp, &PersonId) {
-    (!person.ids.contains_key(&IdKind::UserId), person.created_at, &person.id)
+    (person.user_ids().next().is_none(), person.created_at, &person.id)
 }
 
 /// Contacts of one person beyond which an address alone adds none: thousands of leads may type the same one.
@@ -268,9 +310,12 @@ impl<'a> Group<'a> {
     }
 
     fn may_include(&self, person: &Person, user_id: Option<&str>) -> bool {
-        let Some(theirs) = person.ids.get(&IdKind::UserId) else { return true };
+        let mut theirs = person.user_ids().peekable();
+        if theirs.peek().is_none() {
+            return true;
+        }
         // The user id by which the event itself names them has to fit those known so far.
-        self.agrees_with(user_id) && (self.user_ids.is_empty() || self.user_ids.iter().any(|own| theirs.contains_key(own)))
+        self.agrees_with(user_id) && (self.user_ids.is_empty() || theirs.any(|id| self.user_ids.contains(id)))
     }
 
     /// An address alone does not make one of two people whom Customer.io keeps apart.
@@ -285,9 +330,8 @@ impl<'a> Group<'a> {
     }
 
     fn include(&mut self, person: &'a Person) {
-        let all = |kind: IdKind| person.ids.get(&kind).into_iter().flat_map(BTreeMap::keys).cloned();
-        self.user_ids.extend(all(IdKind::UserId));
-        self.cio_ids.extend(all(IdKind::CioId));
+        self.user_ids.extend(person.user_ids().map(str::to_owned));
+        self.cio_ids.extend(person.ids.get(&IdKind::CioId).into_iter().flat_map(BTreeMap::keys).cloned());
         self.members.push(person);
     }
 

@@ -10,6 +10,7 @@ use crate::ports::{Destination, Message, QueueName};
 use crate::tickets::TicketId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -53,6 +54,36 @@ impl Work {
             Self::Intercom(_) | Self::IntercomLookUp(_) => Destination::Intercom,
             Self::SegmentFacet { .. } | Self::Segment(_) => Destination::Segment,
             Self::Consent { destination, .. } => *destination,
+        }
+    }
+
+    /// The routes that asked for it.
+    pub fn routes(&self) -> impl Iterator<Item = &str> {
+        let routes: BTreeSet<&str> = match self {
+            Self::Customerio(actions) => actions.iter().map(|action| action.route.as_str()).collect(),
+            Self::Intercom(actions) => actions.iter().map(|action| action.route.as_str()).collect(),
+            Self::Segment(actions) => actions.iter().map(|action| action.route.as_str()).collect(),
+            Self::CustomerioFacet { .. }
+            | Self::SegmentFacet { .. }
+            | Self::Consent { .. }
+            | Self::CustomerioLookUp(_)
+            | Self::IntercomLookUp(_) => BTreeSet::new(),
+        };
+        routes.into_iter()
+    }
+
+    /// What it says holds of a lead, not of a customer.
+    pub fn is_of_lead(&self) -> bool {
+        match self {
+            Self::Customerio(actions) => actions.iter().any(|action| action.of_lead),
+            Self::Segment(actions) => actions.iter().any(|action| action.of_lead),
+            // What is done there is done to the lead's own record.
+            Self::Intercom(_)
+            | Self::CustomerioFacet { .. }
+            | Self::SegmentFacet { .. }
+            | Self::Consent { .. }
+            | Self::CustomerioLookUp(_)
+            | Self::IntercomLookUp(_) => false,
         }
     }
 

@@ -11,6 +11,7 @@ pub mod event;
 pub mod facet;
 pub mod fold;
 pub mod id;
+pub mod identifier;
 pub mod identity;
 pub mod job;
 pub mod label;

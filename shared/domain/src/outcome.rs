@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// There is nobody to do it to.
 pub const CONCERNS_NO_PERSON: &str = "concerns_no_person";
 
+/// The lead of whom it was to be said is somebody who has an account.
+pub const LEAD_OF_A_CUSTOMER: &str = "lead_of_a_customer";
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {

@@ -7,6 +7,8 @@ use crate::consent::Consent;
 use crate::echo::Wrote;
 use crate::event::{IdKind, Identifier, Source, Workspace};
 use crate::id::{Digest, EventId, PersonId};
+use crate::identifier::is_address;
+use crate::job::Work;
 use crate::tickets::{Ticket, TicketId};
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,12 @@ pub struct Person {
     /// How often an id was given up by which profiles are found. Marks written before the last time do not count.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub given_up: usize,
+    /// Intercom has had a user's record of this person. Once a user, nobody is a mere lead any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_user: bool,
+    /// What a lead was to be told by as soon as a tool can name them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owed: Vec<Owed>,
     /// Intercom contacts that were deleted or archived, or came back: they still name the person, and cannot be written to.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub gone: BTreeMap<String, Gone>,
@@ -111,6 +119,18 @@ impl RecordKey {
     pub fn is_of(&self, source: Source) -> bool {
         self.0.strip_prefix(source.name()).is_some_and(|rest| rest.starts_with('/'))
     }
+
+    /// The record of the same tool that goes by this user id.
+    fn under(&self, user_id: &str) -> Self {
+        let source = self.0.split_once('/').map_or("", |(source, _)| source);
+        Self(format!("{source}/{}:{user_id}", IdKind::UserId.name()))
+    }
+
+    /// The tool's own name for the record is this address.
+    fn is_named_by(&self, address: &str) -> bool {
+        let user = format!("/{}:", IdKind::UserId.name());
+        self.0.split_once(&user).is_some_and(|(_, name)| name.to_lowercase() == address)
+    }
 }
 
 /// What a record held of one kind of id, at that time: the last one heard of wins.
@@ -119,6 +139,9 @@ pub struct Held {
     pub at: Timestamp,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub values: BTreeSet<String>,
+    /// Somebody said so, or the record held others before: they were not merely found there when it was first seen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told: bool,
 }
 
 /// A conversation or ticket that Trefoil is about to open.
@@ -128,6 +151,18 @@ pub struct Opening {
     /// The first that began so since: no other is meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<TicketId>,
+}
+
+/// Work for one tool, kept until that tool can name the person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Owed {
+    /// The event that asked for it.
+    pub event: EventId,
+    pub since: Timestamp,
+    /// The event after which it was left: seeing that event again leaves it again, in case it was lost in a crash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_by: Option<EventId>,
+    pub work: Work,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -149,6 +184,11 @@ const DEVICES_KEPT: usize = 20;
 
 /// Records kept of one person, and with each its address: far beyond any human.
 const RECORDS_KEPT: usize = 100;
+
+/// How long a lead may take to leave an address, after which what it was owed is no news any more.
+pub const OWED_FOR: Span = Span::from_days(30);
+/// Of one person. A lead is created once; more come together only by merges.
+const OWED_KEPT: usize = 10;
 
 /// The latest satisfaction score.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,6 +231,8 @@ impl Person {
             disclaimed: BTreeSet::new(),
             goes_by: None,
             given_up: 0,
+            is_user: false,
+            owed: Vec::new(),
             gone: BTreeMap::new(),
             consent: Consent::default(),
             looked_up_at: None,
@@ -231,8 +273,56 @@ impl Person {
         {
             return Some(user_id);
         }
-        let (value, _) = self.ids.get(&kind)?.iter().max_by_key(|(value, at)| (**at, *value))?;
+        let values = self.ids.get(&kind)?;
+        if values.len() < 2 {
+            return values.keys().next().map(String::as_str);
+        }
+        let comes_first = |value: &str| match kind {
+            // An address is gone by as a user id only where there is none.
+            IdKind::UserId => !is_address(value),
+            IdKind::Email => self.is_said_address(value),
+            IdKind::IntercomId | IdKind::CioId | IdKind::Phone | IdKind::AnonymousId => true,
+        };
+        let (value, _) = values.iter().max_by_key(|(value, at)| (comes_first(value), **at, *value))?;
         Some(value)
+    }
+
+    /// They have an account: leads have none.
+    pub fn is_customer(&self) -> bool {
+        self.is_user || self.ids.contains_key(&IdKind::UserId)
+    }
+
+    /// Keeps work until its tool can name the person; of too many, what came last.
+    pub fn owe(&mut self, owed: Owed) {
+        let same = |other: &Owed| other.event == owed.event && other.work.destination() == owed.work.destination();
+        if !self.owed.iter().any(same) {
+            self.owed.push(owed);
+            let too_many = self.owed.len().saturating_sub(OWED_KEPT);
+            self.owed.drain(..too_many);
+        }
+    }
+
+    /// The user ids that are no addresses: those of one human, each nobody else's.
+    pub fn user_ids(&self) -> impl Iterator<Item = &str> {
+        self.ids.get(&IdKind::UserId).into_iter().flat_map(BTreeMap::keys).map(String::as_str).filter(|id| !is_address(id))
+    }
+
+    /// Somebody has said that this is the person's address, rather than that it was found in a record.
+    pub fn is_told_address(&self, value: &str) -> bool {
+        let told = |held: &Held| held.told && held.values.contains(value);
+        self.records.iter().any(|(record, kinds)| !record.is_named_by(value) && kinds.get(&IdKind::Email).is_some_and(told))
+    }
+
+    /// Some tool has it as the person's address, rather than as a name for a record of theirs, which stays when the address changes.
+    fn is_said_address(&self, value: &str) -> bool {
+        let (mut is_held, mut is_said) = (false, false);
+        for (record, kinds) in &self.records {
+            if kinds.get(&IdKind::Email).is_some_and(|held| held.values.contains(value)) {
+                is_held = true;
+                is_said |= !record.is_named_by(value);
+            }
+        }
+        is_said || !is_held
     }
 
     pub fn has_id(&self, id: &Identifier) -> bool {
@@ -252,21 +342,41 @@ impl Person {
                 IdKind::IntercomId | IdKind::UserId | IdKind::AnonymousId | IdKind::Email | IdKind::Phone => at.min(*seen),
             };
         }
+        // An address that the tool has as a user id is one that it goes on knowing the person by when the address changes.
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        for id in ids.iter().filter(|id| id.is_address_as_id()) {
+            let (named, address) = (record.under(&id.value), id.value.to_lowercase());
+            if named != *record && ids.iter().any(|id| id.kind == IdKind::Email && id.value == address) {
+                if self.records.contains_key(&named) || self.records.len() < RECORDS_KEPT {
+                    let held = Held { at, values: BTreeSet::from([address.clone()]), told: false };
+                    self.records.entry(named).or_default().entry(IdKind::Email).or_insert(held);
+                }
+                names.insert(address);
+            }
+        }
         for kind in CHANGEABLE {
-            let values: BTreeSet<String> = ids.iter().filter(|id| id.kind == kind).map(|id| id.value.clone()).collect();
+            let of_this_kind = ids.iter().filter(|id| id.kind == kind && !(kind == IdKind::Email && names.contains(&id.value)));
+            let mut values: BTreeSet<String> = of_this_kind.map(|id| id.value.clone()).collect();
             if values.is_empty() && !whole {
                 continue;
             }
             let known = self.records.get(record).and_then(|held| held.get(&kind));
+            // The name of the record alone says nothing of which address it holds.
+            if let Some(held) = known.filter(|_| !whole && values.iter().all(|value| record.is_named_by(value))) {
+                values.extend(held.values.iter().cloned());
+            }
             let news = match known {
                 None => !values.is_empty() && self.records.len() < RECORDS_KEPT,
                 // In passing an address is mentioned that may be an old one.
                 Some(_) if !profile => false,
                 Some(held) if held.values == values => at.since(held.at) >= SEEN_ANEW_AFTER,
-                Some(held) => (at, &values) > (held.at, &held.values),
+                // Of two told at once the one that came last.
+                Some(held) => at >= held.at,
             };
             if news {
-                self.records.entry(record.clone()).or_default().insert(kind, Held { at, values });
+                // A call that names an address beside little else says that this is the one; whole records are told for any reason.
+                let told = (profile && !whole) || known.is_some_and(|held| held.told || held.values != values);
+                self.records.entry(record.clone()).or_default().insert(kind, Held { at, values, told });
             }
         }
         self.take_stock();
@@ -317,6 +427,12 @@ impl Person {
             }
             self.ids.insert(kind, values);
         }
+        // How an address is spelt somewhere is known as long as the address is theirs.
+        if let Some(mut user_ids) = self.ids.remove(&IdKind::UserId) {
+            let emails = self.ids.get(&IdKind::Email);
+            user_ids.retain(|id, _| !is_address(id) || emails.is_some_and(|emails| emails.contains_key(&id.to_lowercase())));
+            self.ids.insert(IdKind::UserId, user_ids);
+        }
         if let Some(devices) = self.ids.get_mut(&IdKind::AnonymousId) {
             while devices.len() > DEVICES_KEPT {
                 let Some(oldest) = devices.iter().min_by_key(|(value, at)| (**at, (*value).clone())).map(|(value, _)| value.clone()) else {
@@ -336,6 +452,8 @@ impl Person {
         self.disclaimed = ours.chain(theirs).collect();
         self.goes_by = self.goes_by.take().max(other.goes_by);
         self.given_up += other.given_up;
+        self.is_user |= other.is_user;
+        other.owed.into_iter().for_each(|owed| self.owe(owed));
         self.absorbed.extend(other.absorbed);
         self.absorbed.push(other.id);
         self.version = self.version.max(other.version);

@@ -6,7 +6,7 @@ use crate::event::{Channel, Choice, Event, IdKind, Kind, ListKind, WakeReason, a
 use crate::facet::{self, Summary};
 use crate::fold::Folded;
 use crate::job::{Job, LookUp, Work};
-use crate::outcome::CONCERNS_NO_PERSON;
+use crate::outcome::{CONCERNS_NO_PERSON, LEAD_OF_A_CUSTOMER};
 use crate::person::Person;
 use crate::ports::{Destination, Wake};
 use crate::rules::{Decision, PersonView, Rendered, RouteOn, Routes, Scope, TicketView};
@@ -26,6 +26,17 @@ pub struct Plan {
     pub skipped: Vec<(String, String)>,
     /// What conversations and tickets that are to be opened will begin with.
     pub openings: Vec<String>,
+    /// What waits until its tool can name the person.
+    pub owed: Vec<Work>,
+}
+
+/// The tool can be told whom its work is about.
+pub fn can_name(destination: Destination, person: &Person, config: &Config) -> bool {
+    match destination {
+        Destination::Customerio => config.customerio.found_by().any(|kind| person.id_of(kind).is_some()),
+        Destination::Segment => config.segment.identify_by.iter().any(|kind| person.id_of(*kind).is_some()),
+        Destination::Intercom => [IdKind::IntercomId, IdKind::UserId, IdKind::Email].into_iter().any(|kind| person.id_of(kind).is_some()),
+    }
 }
 
 #[derive(Default)]
@@ -67,25 +78,27 @@ pub fn plan(
     let job = |work: Work| job(event, Some(person), work);
 
     let moved_by_this = person.facet.moved_by.as_ref() == Some(&event.id);
-    let due_again = matches!(event.kind, Kind::Due(WakeReason::RepairCustomerio)) && person.facet.version > 0;
+    let looks_again = event.kind == Kind::Due(WakeReason::RepairCustomerio);
+    // A job of consent looks at the profile as well.
+    let has_consent = || person.consent.wanted(Destination::Customerio, &config.consent).next().is_some();
+    let due_again = looks_again && (person.facet.version > 0 || !has_consent());
     if moved_by_this || due_again {
-        if config.customerio.found_by().any(|kind| person.id_of(kind).is_some()) {
+        if can_name(Destination::Customerio, person, config) {
             plan.jobs.push(job(Work::CustomerioFacet { version: person.facet.version }));
         } else {
             plan.skipped.push(("support facet".to_owned(), "waits_for_identity".to_owned()));
         }
     }
-    if moved_by_this && config.segment.support_traits && config.segment.identify_by.iter().any(|kind| person.id_of(*kind).is_some()) {
+    if moved_by_this && person.facet.version > 0 && config.segment.support_traits && can_name(Destination::Segment, person, config) {
         plan.jobs.push(job(Work::SegmentFacet { version: person.facet.version }));
     }
-    // For whoever had no profile, which keeps state and consent alike waiting.
-    let looks_again = event.kind == Kind::Due(WakeReason::RepairCustomerio);
+    // Where there was no profile, state and consent alike have waited.
     for destination in Destination::ALL {
         let again = || (looks_again && destination == Destination::Customerio).then(|| person.consent.version(destination));
         let moved = person.consent.moved_by(&event.id, destination).or_else(again);
         let Some(version) = moved.filter(|_| person.consent.wanted(destination, &config.consent).next().is_some()) else { continue };
         // A new id leaves the job again.
-        if may_be_found(person, destination, config) {
+        if can_name(destination, person, config) {
             plan.jobs.push(job(Work::Consent { destination, version }));
         } else if config.has(destination) {
             plan.skipped.push((format!("consent at {}", destination.as_str()), "waits_for_identity".to_owned()));
@@ -103,21 +116,22 @@ pub fn plan(
 
     let actions = actions(event, person, campaign_name, config, routes, now, &mut plan.skipped);
     plan.openings = actions.intercom.iter().filter_map(|action| opening(&action.what.opens_with()?)).collect();
-    plan.jobs.extend(actions.into_jobs(event, Some(person)));
+    for job in actions.into_jobs(event, Some(person)) {
+        // A lead often leaves an address long after the first word.
+        let waits = event.is_of_lead() && matches!(event.kind, Kind::PersonCreated(_)) && config.has(job.work.destination());
+        if waits && !can_name(job.work.destination(), person, config) {
+            plan.skipped.extend(job.work.routes().map(|route| (route.to_owned(), "waits_for_identity".to_owned())));
+            plan.owed.push(job.work);
+        } else {
+            plan.jobs.push(job);
+        }
+    }
+    let left = person.owed.iter().filter(|owed| owed.left_by.as_ref() == Some(&event.id));
+    plan.jobs.extend(left.map(|owed| Job { event: owed.event.clone(), ..job(owed.work.clone()) }));
 
     plan.jobs.extend(look_ups(event, person, folded, config).into_iter().map(|question| job(Work::IntercomLookUp(question))));
     plan.jobs.retain(|job| config.has(job.work.destination()));
     plan
-}
-
-/// The person has an id by which the tool may know them.
-fn may_be_found(person: &Person, destination: Destination, config: &Config) -> bool {
-    let has = |kind| person.id_of(kind).is_some();
-    match destination {
-        Destination::Customerio => config.customerio.found_by().any(has),
-        Destination::Intercom => [IdKind::IntercomId, IdKind::UserId, IdKind::Email].into_iter().any(has),
-        Destination::Segment => config.segment.identify_by.iter().copied().any(has),
-    }
 }
 
 /// What follows from an event about a company to which nobody is known to belong: what routes ask for that needs no person. Of
@@ -163,6 +177,9 @@ fn take(
             }
             Ok(verb) if !config.has(verb.destination()) => {
                 skipped.push((route.name().to_owned(), format!("{}_is_not_set_up", verb.destination().as_str())));
+            }
+            Ok(verb) if event.is_of_lead() && verb.destination() != Destination::Intercom && person.is_some_and(Person::is_customer) => {
+                skipped.push((route.name().to_owned(), LEAD_OF_A_CUSTOMER.to_owned()));
             }
             // What we did there has led to it, and doing it there would lead to it again.
             Ok(verb) if event.is_ours() && event.source == verb.destination().source() => {
@@ -320,7 +337,7 @@ fn action<V>(event: &Event, person: Option<&Person>, cause: &Cause<'_>, route: &
         }
         (Some(_) | None, Some(_) | None) => action_id(&["event", event.id.as_str(), &cause.trigger.to_string(), route, &index]),
     };
-    Action { id, route: route.to_owned(), occurred_at: cause.at, origin: event.source, what }
+    Action { id, route: route.to_owned(), occurred_at: cause.at, origin: event.source, of_lead: event.is_of_lead(), what }
 }
 
 fn look_ups(event: &Event, person: &Person, folded: Folded, config: &Config) -> Vec<LookUp> {

@@ -171,7 +171,7 @@ fn the_table_and_the_types_agree() {
 fn survives_a_queue(verb: Verb) {
     fn again<V: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(what: V) {
         let (id, route) = (action_id(&["1"]), "a".to_owned());
-        let action = Action { id, route, occurred_at: NOW, origin: Source::Segment, what };
+        let action = Action { id, route, occurred_at: NOW, origin: Source::Segment, of_lead: false, what };
         let json = serde_json::to_string(&action).expect("JSON");
         let read: Action<V> = serde_json::from_str(&json).unwrap_or_else(|e| panic!("{json}: {e}"));
         assert_eq!(read, action);

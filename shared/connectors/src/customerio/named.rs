@@ -1,7 +1,7 @@
 //! What both kinds of webhook have in common: who is meant, when it was, and under which id it goes.
 
 use super::wire::Ids;
-use crate::lenient::{Text, Time, real};
+use crate::lenient::{Text, Time};
 use trefoil_domain::event::{Event, IdKind, Identifier, Kind, Source, Workspace, event_id};
 use trefoil_domain::id::EventId;
 use trefoil_domain::time::Timestamp;
@@ -57,15 +57,23 @@ impl Delivery<'_> {
 /// Names of the person, strongest first. Workspaces that know people by id alone send nothing else.
 pub(super) fn identifiers(ids: Option<&Ids<'_>>, customer_id: &Text<'_>, address: &Text<'_>) -> Vec<Identifier> {
     let of = |kind, value: Option<&str>| value.and_then(|value| Identifier::new(kind, value));
+    let of_user = |value: Option<&str>| value.map(Identifier::of_user).into_iter().flatten().collect::<Vec<_>>();
     let cio_id = ids.and_then(|ids| ids.cio_id.0.as_ref()?.as_str()).and_then(|text| of(IdKind::CioId, Some(text)));
     // Whatever else stands there is a template that was not rendered.
     let cio_id = cio_id.filter(|id| !id.value.is_empty() && id.value.bytes().all(|b| b.is_ascii_hexdigit()));
-    let user_id = of(IdKind::UserId, real(ids.and_then(|ids| ids.id.get())));
     let email = of(IdKind::Email, ids.and_then(|ids| ids.email.get())).or_else(|| of(IdKind::Email, address.get()));
-    let named: Vec<Identifier> = [cio_id, user_id].into_iter().flatten().collect();
+    let mut named: Vec<Identifier> = cio_id.into_iter().chain(of_user(ids.and_then(|ids| ids.id.get()))).collect();
     // Deprecated, and only worth something where the newer field names nobody.
-    let named = if named.is_empty() { of(IdKind::UserId, real(customer_id.get())).into_iter().collect() } else { named };
-    named.into_iter().chain(email).collect()
+    if named.is_empty() {
+        named.extend(of_user(customer_id.get()));
+    }
+    let (mut named, as_address): (Vec<Identifier>, Vec<Identifier>) = named.into_iter().partition(|id| id.kind != IdKind::Email);
+    for id in email.into_iter().chain(as_address) {
+        if !named.contains(&id) {
+            named.push(id);
+        }
+    }
+    named
 }
 
 #[cfg(test)]
@@ -95,6 +103,18 @@ mod tests {
             [of(IdKind::Email, "jo@example.com")]
         );
         assert_eq!(ids(r#"{"customer_id":"","identifiers":{"id":null,"email":"","cio_id":" "}}"#), []);
+        for nothing in ["-1", "0", "(null)", "anonymous", "[object Object]"] {
+            assert_eq!(ids(&format!(r#"{{"customer_id":"{nothing}","identifiers":{{"id":"{nothing}"}}}}"#)), [], "{nothing}");
+        }
+    }
+
+    #[test]
+    fn an_address_in_an_id_field_is_that_address() {
+        let expected = [(IdKind::UserId, "Jo@Example.com".to_owned()), (IdKind::Email, "jo@example.com".to_owned())];
+        assert_eq!(ids(r#"{"identifiers":{"id":"Jo@Example.com"}}"#), expected);
+        assert_eq!(ids(r#"{"customer_id":"Jo@Example.com"}"#), expected);
+        assert_eq!(ids(r#"{"identifiers":{"id":"Jo@Example.com","email":"jo@example.com"}}"#), expected);
+        assert_eq!(ids(r#"{"identifiers":{"email":"Jo <jo@example.com>"}}"#), []);
     }
 
     #[test]

@@ -15,13 +15,22 @@ pub(super) fn identifiers(contact: &Contact<'_>, author: Option<&Author<'_>>) ->
     };
     let email = contact.email.get().or_else(|| author.filter(|_| author_is("user") || author_is("lead")).and_then(|a| a.email.get()));
     let id = |kind, value: Option<&str>| value.and_then(|value| Identifier::new(kind, value));
-    let ids = [
-        id(IdKind::IntercomId, contact.id.get()),
-        id(IdKind::UserId, contact.external_id.get().filter(|_| is_user)),
-        id(IdKind::Email, email),
-        id(IdKind::Phone, contact.phone.get()),
-    ];
-    ids.into_iter().flatten().collect()
+    let (user_id, as_address): (Vec<Identifier>, Vec<Identifier>) = contact
+        .external_id
+        .get()
+        .filter(|_| is_user)
+        .map(Identifier::of_user)
+        .into_iter()
+        .flatten()
+        .partition(|id| id.kind == IdKind::UserId);
+    let mut ids: Vec<Identifier> = id(IdKind::IntercomId, contact.id.get()).into_iter().chain(user_id).collect();
+    for email in id(IdKind::Email, email).into_iter().chain(as_address) {
+        if !ids.contains(&email) {
+            ids.push(email);
+        }
+    }
+    ids.extend(id(IdKind::Phone, contact.phone.get()));
+    ids
 }
 
 /// Everything that the full object says. Intercom always sends the full object, and never what has changed in it.
@@ -93,6 +102,18 @@ mod tests {
         assert_eq!(email(r#"{"id":"c1","email":""}"#, lead).as_deref(), Some("author@example.com"));
         assert_eq!(email(r#"{"id":"c2"}"#, lead), None);
         assert_eq!(email(r#"{"id":"c1"}"#, r#"{"type":"admin","id":"c1","email":"jo@example.com"}"#), None);
+    }
+
+    #[test]
+    fn a_placeholder_is_no_external_id_and_an_address_is_that_address() {
+        let of = |contact: &str| ids(contact, "{}").into_iter().filter(|(kind, _)| *kind != IdKind::IntercomId).collect::<Vec<_>>();
+        for nothing in ["undefined", "null", "None", "NaN", "[object Object]", "-1", "0", "(null)", "anonymous", "0000-0000"] {
+            assert_eq!(of(&format!(r#"{{"id":"c1","role":"user","external_id":"{nothing}"}}"#)), [], "{nothing}");
+        }
+        let both = [(IdKind::UserId, "Ada@Example.com".to_owned()), (IdKind::Email, "ada@example.com".to_owned())];
+        assert_eq!(of(r#"{"id":"c1","role":"user","external_id":"Ada@Example.com"}"#), both);
+        assert_eq!(of(r#"{"id":"c1","role":"user","external_id":"Ada@Example.com","email":"ada@example.com"}"#), both);
+        assert_eq!(of(r#"{"id":"c1","role":"user","email":"Ada <ada@example.com>"}"#), []);
     }
 
     #[test]

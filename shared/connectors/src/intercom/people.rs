@@ -181,8 +181,9 @@ pub(super) fn behaviour(notification: &Notification<'_>, item: &RawValue) -> Res
     let intercom_id = id(IdKind::IntercomId, told.intercom_user_id.get());
     // Nothing says whether this is a lead, for whom Intercom makes up a UUID. Where there is a better name, it can do without.
     let user_id = told.user_id.get().filter(|id| intercom_id.is_none() || !is_uuid(id));
-    let ids: Vec<Identifier> =
-        [intercom_id.clone(), id(IdKind::UserId, user_id), id(IdKind::Email, told.email.get())].into_iter().flatten().collect();
+    let user_id = user_id.map(Identifier::of_user).into_iter().flatten();
+    let mut ids: Vec<Identifier> = intercom_id.into_iter().chain(user_id).collect();
+    ids.extend(id(IdKind::Email, told.email.get()).filter(|email| !ids.contains(email)));
     let first = ids.first().ok_or(Unusable("no_contact_id"))?.value.clone();
     let mut attributes = Attributes::new();
     for (key, raw) in metadata.into_iter().filter(|(key, _)| key.len() <= LONGEST_NAME_BYTES).take(MOST_METADATA) {

@@ -4,8 +4,8 @@
 //! agent's, an invited colleague's. <https://segment.com/docs/connections/spec/common/#identities>
 
 use super::wire::{Call, Context, ExternalId, Who};
-use crate::lenient::real;
 use trefoil_domain::event::{IdKind, Identifier};
+use trefoil_domain::identifier::cio_digits;
 
 /// Ids of other tools that are used. Nobody has more.
 const MOST_EXTERNAL_IDS: usize = 5;
@@ -19,19 +19,27 @@ const LEAST_CIO_ID_DIGITS: usize = 8;
 pub(super) fn identifiers(call: &Call<'_>, context: &Context<'_>, traits: Option<&Who<'_>>) -> Vec<Identifier> {
     let told = [traits, context.traits.0.as_ref()];
     let told = || told.iter().flatten();
-    let user_id = real(call.user_id.get());
     let mut ids: Vec<Identifier> = context.external_ids.iter().filter_map(external).take(MOST_EXTERNAL_IDS).collect();
     // Declared strongest first, and a source's own ids come before all others.
     ids.sort_by_key(|id| id.kind);
-    ids.extend(user_id.and_then(user));
+    let (mut named, as_address): (Vec<Identifier>, Vec<Identifier>) =
+        call.user_id.get().into_iter().flat_map(user).partition(|id| id.kind != IdKind::Email);
+    // Beside Customer.io's own id of a profile the traits may hold the customer's id, which that profile is to have.
+    // https://github.com/segmentio/action-destinations/blob/main/packages/destination-actions/src/destinations/customerio/createUpdatePerson/index.ts
+    if named.iter().any(|id| id.kind == IdKind::CioId) {
+        named.extend(traits.and_then(|who| who.id.get()).into_iter().flat_map(user).filter(|id| id.kind == IdKind::UserId));
+    }
+    ids.extend(named);
     ids.extend(told().find_map(|who| Identifier::new(IdKind::Email, who.email.get()?)));
-    ids.extend(user_id.filter(|id| is_address(id)).and_then(|id| Identifier::new(IdKind::Email, id)));
+    ids.extend(as_address);
     // Customer.io's own source of Segment puts the address of a person without an id there.
-    let (address, anonymous_id) =
-        real(call.anonymous_id.get()).map_or((None, None), |id| if is_address(id) { (Some(id), None) } else { (None, Some(id)) });
-    ids.extend(address.and_then(|id| Identifier::new(IdKind::Email, id)));
+    let (address, anonymous_id) = call.anonymous_id.get().map_or((None, None), |id| match address(id) {
+        Some(address) => (Some(address), None),
+        None => (None, Identifier::new(IdKind::AnonymousId, id)),
+    });
+    ids.extend(address);
     ids.extend(told().find_map(|who| Identifier::new(IdKind::Phone, who.phone.get()?)));
-    ids.extend(anonymous_id.and_then(|id| Identifier::new(IdKind::AnonymousId, id)));
+    ids.extend(anonymous_id);
     let mut seen: Vec<Identifier> = Vec::with_capacity(ids.len());
     for id in ids {
         if !seen.contains(&id) {
@@ -42,18 +50,19 @@ pub(super) fn identifiers(call: &Call<'_>, context: &Context<'_>, traits: Option
 }
 
 /// What a `userId` names: with Customer.io's prefix before nothing but hex digits, a profile by its own id, as Segment's
-/// destination for Customer.io reads it.
-pub(super) fn user(id: &str) -> Option<Identifier> {
-    let own = id.strip_prefix("cio_").filter(|digits| !digits.is_empty() && is_hex(digits));
-    match own {
-        Some(digits) => Identifier::new(IdKind::CioId, digits),
-        None => Identifier::new(IdKind::UserId, id),
-    }
+/// destination for Customer.io reads it; an address, whom it belongs to.
+pub(super) fn user(id: &str) -> impl Iterator<Item = Identifier> {
+    let own = cio_digits(id).and_then(|digits| Identifier::new(IdKind::CioId, digits));
+    let users = Identifier::of_user(id).filter({
+        let is_own = own.is_some();
+        move |_| !is_own
+    });
+    own.into_iter().chain(users)
 }
 
 /// Of a text that is one.
 pub(super) fn address(text: &str) -> Option<Identifier> {
-    Identifier::new(IdKind::Email, text).filter(|_| is_address(text))
+    Identifier::new(IdKind::Email, text)
 }
 
 /// One that another tool has for the person, under a name that the customer's space gives it.
@@ -77,17 +86,6 @@ fn external(id: &ExternalId<'_>) -> Option<Identifier> {
 
 fn is_hex(digits: &str) -> bool {
     digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-}
-
-fn is_address(text: &str) -> bool {
-    match text.trim().split_once('@') {
-        Some((name, host)) => {
-            !name.is_empty() && host.contains('.') && !host.starts_with('.') && !host.ends_with('.') && {
-                !text.trim().contains(char::is_whitespace) && !host.contains('@')
-            }
-        }
-        None => false,
-    }
 }
 
 #[cfg(test)]
@@ -128,11 +126,11 @@ mod tests {
 
     #[test]
     fn a_word_for_nothing_is_no_id() {
-        for nothing in ["null", "undefined", "None", " NaN ", "[object Object]", "", " "] {
+        for nothing in ["null", "undefined", "None", " NaN ", "[object Object]", "", " ", "-1", "0", "(null)", "anonymous", "\u{feff}"] {
             let call = serde_json::json!({"userId": nothing, "anonymousId": nothing}).to_string();
             assert_eq!(ids(&call, "{}", "{}"), [], "{nothing:?}");
         }
-        assert_eq!(ids(r#"{"userId":0}"#, "{}", "{}"), [one(IdKind::UserId, "0")]);
+        assert_eq!(ids(r#"{"userId":0,"anonymousId":"00000000-0000-0000-0000-000000000000"}"#, "{}", "{}"), []);
     }
 
     #[test]
@@ -143,6 +141,7 @@ mod tests {
             (r#"{"userId":"@ann"}"#, vec![one(IdKind::UserId, "@ann")]),
             (r#"{"userId":"a b@example.com"}"#, vec![one(IdKind::UserId, "a b@example.com")]),
             (r#"{"userId":"ann@localhost"}"#, vec![one(IdKind::UserId, "ann@localhost")]),
+            (r#"{"userId":"Ann@example.com "}"#, vec![one(IdKind::UserId, "Ann@example.com"), one(IdKind::Email, "ann@example.com")]),
         ] {
             assert_eq!(ids(call, "{}", "{}"), expected, "{call}");
         }
@@ -158,6 +157,28 @@ mod tests {
         ] {
             assert_eq!(ids(&serde_json::json!({"userId": id}).to_string(), "{}", "{}"), [expected], "{id}");
         }
+    }
+
+    #[test]
+    fn beside_customer_ios_own_id_the_traits_may_hold_the_customers() {
+        let own = one(IdKind::CioId, "d9c106000001");
+        for (call, traits, expected) in [
+            (r#"{"userId":"cio_d9c106000001"}"#, r#"{"id":"u9"}"#, vec![own.clone(), one(IdKind::UserId, "u9")]),
+            (r#"{"userId":"cio_d9c106000001"}"#, r#"{"id":"undefined"}"#, vec![own]),
+            (r#"{"userId":"u1"}"#, r#"{"id":"u9"}"#, vec![one(IdKind::UserId, "u1")]),
+            (r#"{"anonymousId":"a1"}"#, r#"{"id":"u9"}"#, vec![one(IdKind::AnonymousId, "a1")]),
+        ] {
+            assert_eq!(ids(call, "{}", traits), expected, "{call} {traits}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_names_nobody() {
+        for wrong in ["Ann <ann@example.com>", "mailto:ann@example.com", "ann@example.com, bob@example.com", "ann@@example.com"] {
+            assert_eq!(ids(r#"{"userId":"u1"}"#, "{}", &serde_json::json!({"email": wrong}).to_string()), [one(IdKind::UserId, "u1")]);
+        }
+        let invisible = serde_json::json!({"email": "\u{feff}ann@example.com\u{200b}"}).to_string();
+        assert_eq!(ids("{}", "{}", &invisible), [one(IdKind::Email, "ann@example.com")]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::identity::{address, identifiers, user};
 use super::traits::canonical;
 use super::wire::{Call, Context, PageNames, Unreadable, Who, object, unwrapped};
 use crate::half_characters::without_half_characters;
-use crate::lenient::{Object, real};
+use crate::lenient::Object;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -16,6 +16,7 @@ use trefoil_domain::event::{
     Attributes, Behaviour, Company, ConsentChange, Device, Event, IdKind, Identifier, Kind, Merged, Profile, Source, Value, Workspace,
     event_id,
 };
+use trefoil_domain::identifier::is_placeholder;
 use trefoil_domain::ports::{Several, UnusablePart};
 use trefoil_domain::time::Timestamp;
 use trefoil_domain::wanted::Wanted;
@@ -177,7 +178,7 @@ impl Message<'_> {
 
     /// The traits are the company's, its address and telephone number included.
     fn group(&self) -> Result<Vec<Event>, Left> {
-        let id = self.call.group_id.get().ok_or(Left::Unusable("no_group_id"))?;
+        let id = self.call.group_id.get().filter(|id| !is_placeholder(id)).ok_or(Left::Unusable("no_group_id"))?;
         let ids = self.ids_or_address(self.call.traits, UNREADABLE_TRAITS)?;
         let what = if ids.is_empty() { What::CompanyUpdated } else { What::CompanyJoined };
         if !self.reader.takes(what, None) {
@@ -190,21 +191,24 @@ impl Message<'_> {
     }
 
     fn alias(&self) -> Result<Vec<Event>, Left> {
-        let previous = real(self.call.previous_id.get()).ok_or(Left::Unusable("no_previous_id"))?;
-        let new = real(self.call.user_id.get()).and_then(user).ok_or(Left::Unusable("names_nobody"))?;
-        // Which of the two it is, it does not say.
-        let from: Vec<Identifier> = [IdKind::UserId, IdKind::AnonymousId]
-            .into_iter()
-            .filter_map(|kind| Identifier::new(kind, previous))
-            .filter(|id| *id != new)
-            .collect();
-        if user(previous).as_ref() == Some(&new) {
+        let previous = self.call.previous_id.get().ok_or(Left::Unusable("no_previous_id"))?;
+        let new: Vec<Identifier> = self.call.user_id.get().into_iter().flat_map(user).collect();
+        if new.is_empty() {
+            return Err(Left::Unusable("names_nobody"));
+        }
+        let mut from: Vec<Identifier> = user(previous).collect();
+        // A user id or a browser's: which of the two, it does not say.
+        if let [Identifier { kind: IdKind::UserId, .. }] = from.as_slice() {
+            from.extend(Identifier::new(IdKind::AnonymousId, previous));
+        }
+        if from.last().filter(|id| id.kind != IdKind::AnonymousId).or(from.first()) == new.last() {
             return Err(Left::Dropped("alias_of_itself"));
         }
+        from.retain(|id| !new.contains(id));
         if from.is_empty() {
             return Err(Left::Unusable("no_previous_id"));
         }
-        Ok(vec![self.event(vec![new], Kind::PersonMerged(Merged { from, profile: Profile::default() }))])
+        Ok(vec![self.event(new, Kind::PersonMerged(Merged { from, profile: Profile::default() }))])
     }
 
     /// What Segment worked out by itself, if a route takes that. If none does, the call is as good as any other.
@@ -220,7 +224,7 @@ impl Message<'_> {
     fn device(&self) -> Option<Device> {
         let device = self.context.device.0.as_ref()?;
         let platform = device.kind.get().map(str::to_ascii_lowercase).filter(|kind| matches!(kind.as_str(), "ios" | "android"));
-        let token = real(device.token.get()).filter(|token| !token.is_empty())?;
+        let token = device.token.get().map(str::trim).filter(|token| !is_placeholder(token))?;
         Some(Device { token: token.to_owned(), platform })
     }
 

@@ -135,6 +135,8 @@ pub(super) struct Context<'a> {
 #[serde(default)]
 pub(super) struct Who<'a> {
     #[serde(borrow)]
+    pub(super) id: Text<'a>,
+    #[serde(borrow)]
     pub(super) email: Text<'a>,
     #[serde(borrow)]
     pub(super) phone: Text<'a>,

@@ -40,6 +40,7 @@ fn act(profile: impl Into<Option<ProfileRef>>, verb: &str, fields: Value) -> Cus
         route: "a route".to_owned(),
         occurred_at: Timestamp::from_millis(1_768_018_948_240),
         origin: Source::Intercom,
+        of_lead: false,
         what: CustomerioVerb::of(verb, fields).expect("a verb"),
     };
     CustomerioWrite::Act { profile: profile.into(), action }

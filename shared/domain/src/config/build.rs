@@ -227,7 +227,7 @@ impl Build<'_> {
 
     fn identity(&mut self, node: &Node, path: &str) -> IdentityConfig {
         let mut identity = IdentityConfig::default();
-        let Some(fields) = self.mapping(node, path, &["match_by", "address_in_properties"]) else { return identity };
+        let Some(fields) = self.mapping(node, path, &["match_by", "address_in_properties", "no_ids"]) else { return identity };
         if let Some((node, path)) = fields.get("match_by") {
             let known =
                 [("user_id", IdKind::UserId), ("email", IdKind::Email), ("phone", IdKind::Phone), ("anonymous_id", IdKind::AnonymousId)];
@@ -236,7 +236,36 @@ impl Build<'_> {
             self.user_id_first(node, &path);
         }
         self.flag(&fields, "address_in_properties", &mut identity.address_in_properties);
+        if let Some((node, path)) = fields.get("no_ids") {
+            identity.no_ids = self.no_ids(node, &path);
+        }
         identity
+    }
+
+    /// Values that stand where an id should, and name nobody.
+    fn no_ids(&mut self, node: &Node, path: &str) -> BTreeSet<String> {
+        let Value::List(items) = &node.value else {
+            self.wrong_type(node, path, "a list such as `[test-user, noreply@example.com]`");
+            return BTreeSet::new();
+        };
+        let mut no_ids = BTreeSet::new();
+        for (i, item) in items.iter().enumerate() {
+            let path = format!("{path}[{i}]");
+            let id = match &item.value {
+                // As an id it arrives as text.
+                Value::Int(number) => number.to_string(),
+                _ => match self.text(item, &path, "an id or address that names nobody") {
+                    Some(text) => text.text.trim().to_lowercase(),
+                    None => continue,
+                },
+            };
+            if id.is_empty() {
+                self.say(item.at, &path, "an empty id names nobody anyway; take it out".to_owned());
+            } else if !no_ids.insert(id.clone()) {
+                self.say(item.at, &path, format!("{} is already in the list", quoted(&id)));
+            }
+        }
+        no_ids
     }
 
     /// A user id is the customer's own key, and one person's for good. An address can be shared or passed on: if it went before

@@ -138,6 +138,9 @@ pub struct IdentityConfig {
     pub match_by: Vec<IdKind>,
     /// Where a call of Segment names no user: the address among an event's properties, or a group's traits, says whose it is.
     pub address_in_properties: bool,
+    /// Values that name nobody, in any tool and whatever kind of id they stand for, in lower case: beside
+    /// [`crate::identifier::is_placeholder`].
+    pub no_ids: BTreeSet<String>,
 }
 
 impl IdentityConfig {
@@ -155,7 +158,11 @@ impl IdentityConfig {
 
 impl Default for IdentityConfig {
     fn default() -> Self {
-        Self { match_by: vec![IdKind::UserId, IdKind::Email, IdKind::Phone, IdKind::AnonymousId], address_in_properties: false }
+        Self {
+            match_by: vec![IdKind::UserId, IdKind::Email, IdKind::Phone, IdKind::AnonymousId],
+            address_in_properties: false,
+            no_ids: BTreeSet::new(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::title::title;
 use crate::config::{CampaignNames, What};
-use crate::event::{Attributes, Channel, Choice, Company, ConsentChange, Device, Event, Kind, List, MessageReport};
+use crate::event::{Attributes, Channel, Choice, Company, ConsentChange, Device, Event, IdKind, Kind, List, MessageReport};
 use crate::tickets::{Author, TicketFact};
 use crate::time::Timestamp;
 use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt};
@@ -225,7 +225,12 @@ impl Scope<'_> {
             "event.failure" => text(self.message().and_then(|report| report.failure.as_deref())),
             "event.previous_id" => {
                 let merged = if let Kind::PersonMerged(merged) = &self.event.kind { merged.from.first() } else { None };
-                text(merged.map(|id| id.value.as_str()))
+                match merged {
+                    // As Segment and Customer.io write it, so that it is told from a user id.
+                    Some(id) if id.kind == IdKind::CioId => CowVal::owned(CelString::from(format!("cio_{}", id.value))),
+                    Some(id) => text(Some(&id.value)),
+                    None => null(),
+                }
             }
             "event.device_token" => text(self.device().map(|device| device.token.as_str())),
             "event.device_platform" => text(self.device().and_then(|device| device.platform.as_deref())),

@@ -12,8 +12,8 @@ use crate::identity::{self, Claim, Conflict, ConflictKind, Resolution};
 use crate::job::{Job, Work};
 use crate::label::Label;
 use crate::outcome::{CONCERNS_NO_PERSON, Outcome, Reason};
-use crate::person::{Opening, Person, RecordKey};
-use crate::plan::{Plan, plan, plan_for_nobody};
+use crate::person::{Opening, Owed, Person, RecordKey};
+use crate::plan::{Plan, can_name, plan, plan_for_nobody};
 use crate::ports::{
     Alias, AliasKey, Clock, Commit, ConflictNote, Delivery, Disposition, Found, Jitter, Message, Put, Queue, QueueName, Record, Store,
     StoreError, Wake,
@@ -157,6 +157,12 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
     }
 
     async fn event(&self, event: &Event) -> Result<Routed, Trouble> {
+        let named = identity::without_no_ids(event, &self.config.identity);
+        let concerns_nobody = named.ids.is_empty() && !event.ids.is_empty() && ticket_of(event).is_none();
+        let event = named.as_ref();
+        if concerns_nobody {
+            return Ok(self.for_nobody(event, Outcome::skipped("names_nobody"), self.clock.now()));
+        }
         for _ in 0..ATTEMPTS {
             if let Some(routed) = self.attempt(event).await? {
                 return Ok(routed);
@@ -292,13 +298,14 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
     /// Reads every id that the event names, and whom they lead to. One round trip as long as people are found under the
     /// id that they were first heard of by.
     async fn read(&self, event: &Event) -> Result<Found, StoreError> {
-        let named = event.ids.iter().chain(identity::said_to_be_the_same(event));
+        let named = event.ids.iter().chain(identity::said_to_be_the_same(event)).filter(|id| !id.is_address_as_id());
         let mut keys: Vec<AliasKey> = named.map(|id| AliasKey::of_identifier(&event.workspace, id)).collect();
         if let Some(ticket) = ticket_of(event) {
             keys.push(AliasKey::of_ticket(&event.workspace, ticket));
         }
         keys.extend(self.campaign(event).map(|campaign| AliasKey::of_campaign(&event.workspace, campaign)));
-        let guess = event.person.clone().or_else(|| event.ids.first().map(|id| Person::id_for(&event.workspace, id)));
+        let first = event.ids.iter().find(|id| !id.is_address_as_id());
+        let guess = event.person.clone().or_else(|| first.map(|id| Person::id_for(&event.workspace, id)));
         let other = if let Kind::Settled(Settlement::Same { with }) = &event.kind { Some(with.clone()) } else { None };
         let people: Vec<PersonId> = guess.into_iter().chain(other).collect();
         let mut found = self.store.find(&keys, &people).await?;
@@ -352,13 +359,21 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         }
         if let Some(record) = RecordKey::of(event.source, &event.ids) {
             let profile = event.kind.profile();
-            person.learn(&record, &target.hold, event.occurred_at, profile.is_some(), profile.is_some_and(|p| p.whole));
+            let from = identity::said_to_be_the_same(event);
+            let (others, own): (Vec<Identifier>, Vec<Identifier>) =
+                target.hold.iter().cloned().partition(|id| from.contains(id) && !event.ids.contains(id));
+            person.learn(&record, &own, event.occurred_at, profile.is_some(), profile.is_some_and(|p| p.whole));
+            // What somebody went by before is no news of the record that they go on under.
+            if let Some(record) = RecordKey::of(event.source, &others) {
+                person.learn(&record, &others, event.occurred_at, false, false);
+            }
         }
         match &event.kind {
             Kind::Settled(Settlement::Disclaimed { id }) => person.disclaim(id),
             // The old name stays; the one to go by is the new one.
             Kind::PersonMerged(_) => {
-                event.ids.iter().filter(|id| id.kind == IdKind::UserId).for_each(|id| person.go_by(&id.value, event.occurred_at));
+                let named = event.ids.iter().filter(|id| id.kind == IdKind::UserId && !id.is_address_as_id());
+                named.for_each(|id| person.go_by(&id.value, event.occurred_at));
             }
             _ => {}
         }
@@ -377,7 +392,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         if let Kind::Settled(Settlement::Disclaimed { id }) = &event.kind {
             claims.insert(key(id), Claim::Withdrawn);
         }
-        for id in target.hold.iter().filter(|id| person.has_id(id)) {
+        for id in target.hold.iter().filter(|id| person.has_id(id) && !id.is_address_as_id()) {
             claims.insert(key(id), Claim::Held);
         }
         let named = event.ids.iter().chain(identity::said_to_be_the_same(event)).map(key).collect();
@@ -393,7 +408,10 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let gave_up = before.into_iter().flat_map(ids_of).any(|id| finds(&id) && !person.has_id(&id));
         person.given_up += usize::from(gave_up);
         let grew = grew || gave_up;
-        Recognised { person, before, absorbed, claims, named, grew, gained }
+        // An address that is told again by another tool may be the one that holds from now on.
+        let is_renamed = |kind| before.is_some_and(|before| person.id_of(kind).is_some() && before.id_of(kind) != person.id_of(kind));
+        let renamed = is_renamed(IdKind::UserId) || is_renamed(IdKind::Email);
+        Recognised { person, before, absorbed, claims, named, grew, renamed, gained }
     }
 
     /// Folds and plans for one person. Pure but for the clock's reading, which comes in.
@@ -405,7 +423,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         aliases: &BTreeMap<AliasKey, Alias>,
         now: Timestamp,
     ) -> Decided {
-        let Recognised { mut person, before, absorbed, claims, named: _, grew, gained } = recognised;
+        let Recognised { mut person, before, absorbed, claims, named: _, grew, renamed, gained } = recognised;
         let expected = before.map_or(0, |before| before.version);
         let mut puts: Vec<Put> =
             absorbed.iter().map(|other| Put::Person { person: Box::new(other.husk(&person.id, now)), expected: other.version }).collect();
@@ -418,14 +436,23 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let ticket = ticket_of(event);
         let deleted_at = ticket.and_then(|t| found.aliases.get(&AliasKey::of_ticket(&event.workspace, t))).and_then(|a| a.deleted_at);
         let folded = fold(&mut person, event, deleted_at, self.config, now);
-        move_facet(&mut person, event, grew, self.config, now);
+        move_facet(&mut person, event, grew, renamed, self.config, now);
         // A contact that comes back from the archive may have missed something.
         person.consent.settle(&event.id, gained || event.kind == Kind::PersonRestored, &self.config.consent);
+        let config = self.config;
+        let (now_named, later): (Vec<Owed>, Vec<Owed>) = std::mem::take(&mut person.owed)
+            .into_iter()
+            .partition(|owed| owed.left_by.is_none() && can_name(owed.work.destination(), &person, config));
+        person.owed = later;
+        person.owed.extend(now_named.into_iter().map(|owed| Owed { left_by: Some(event.id.clone()), ..owed }));
         let campaign = self.campaign(event).and_then(|campaign| found.aliases.get(&AliasKey::of_campaign(&event.workspace, campaign)));
         let campaign_name = campaign.and_then(|alias| alias.label.as_ref()?.name.as_deref());
         let news = person.wrote.strip(event);
         let plan = plan(&news, &person, folded, campaign_name, self.config, self.routes, now);
         self.remember_written(&mut person, &plan);
+        for work in &plan.owed {
+            person.owe(Owed { event: event.id.clone(), since: event.received_at, left_by: None, work: work.clone() });
+        }
         // Before the job that opens it is in any queue: so whatever tells of it finds it known.
         for opening in &plan.openings {
             let planned = Opening { planned_at: event.received_at, ticket: None };
@@ -489,6 +516,8 @@ struct Recognised<'f> {
     named: Vec<AliasKey>,
     /// There is a new id to be found by at Customer.io, or the first one for Segment.
     grew: bool,
+    /// Another user id or address than before is the one to go by.
+    renamed: bool,
     /// There is any new id, or another record of theirs.
     gained: bool,
 }
@@ -546,7 +575,7 @@ fn targets(event: &Event, found: &Found, config: &Config, routes: &Routes) -> Re
         };
     }
     let Resolution { person, absorb, hold, conflicts } = identity::resolve(event, found, &config.identity);
-    let first = hold.iter().find(|id| config.identity.strength(id.kind).is_some()).cloned();
+    let first = hold.iter().find(|id| !id.is_address_as_id() && identity::strength(event, id, &config.identity).is_some()).cloned();
     match (person, first) {
         (Some(person), first) => Ok(vec![Target { person: Some(person), first: first.unwrap_or(nobody), absorb, hold, conflicts }]),
         // A browser that nobody is known to use is nobody yet. But its opt-out counts for the person whom it will turn out to be.
@@ -637,9 +666,10 @@ fn label_put(key: AliasKey, stored: Alias, label: Label) -> Put {
     Put::Alias { key, alias: Alias { label: Some(label), ..stored }, expected }
 }
 
-/// Every id of a person.
+/// Every id of a person that can be claimed: how an address is spelt is none beside the address.
 fn ids_of(person: &Person) -> impl Iterator<Item = Identifier> {
-    person.ids.iter().flat_map(|(kind, values)| values.keys().map(|value| Identifier { kind: *kind, value: value.clone() }))
+    let all = person.ids.iter().flat_map(|(kind, values)| values.keys().map(|value| Identifier { kind: *kind, value: value.clone() }));
+    all.filter(|id| !id.is_address_as_id())
 }
 
 /// Who takes part in a ticket, and that it was deleted, for payloads that name no contact.

@@ -5,11 +5,12 @@
 //! writes again. Each claim takes a greater `timestamp` than the one before, so that of two writers who overlap the later
 //! claim wins at Customer.io too, which drops what is older than what it has.
 //!
-//! `target` gathers what a batch asks for each person and what of it is news, `profiles` finds out who they are there, `write`
-//! makes the calls and remembers. A 200 means accepted, not applied: what must have happened (a profile made, merged or given
+//! `target` gathers what a batch asks for each person and what of it is news, `profiles` finds out who they are there, `names` what
+//! they are to go by, `write` makes the calls and remembers. A 200 means accepted, not applied: what must have happened (a profile made, merged or given
 //! another address) is read back, and its job comes again until it shows.
 
 mod campaign_names;
+mod names;
 mod profiles;
 mod target;
 mod write;

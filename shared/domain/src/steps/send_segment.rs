@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::event::{IdKind, Identifier};
 use crate::id::PersonId;
 use crate::job::{Job, Work};
-use crate::outcome::{CONCERNS_NO_PERSON, Outcome};
+use crate::outcome::{CONCERNS_NO_PERSON, LEAD_OF_A_CUSTOMER, Outcome};
 use crate::ports::{
     Alias, AliasKey, Clock, Commit, Delivery, Destination, Disposition, Jitter, Mark, Queue, QueueName, Segment, Store, StoreError,
 };
@@ -106,6 +106,11 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, V: Segment> SegmentSender<'_, S, Q
                 outcomes[index] = Some(Outcome::skipped("person_forgotten"));
                 continue;
             };
+            // It may have turned out since.
+            if job.work.is_of_lead() && person.is_customer() {
+                outcomes[index] = Some(Outcome::skipped(LEAD_OF_A_CUSTOMER));
+                continue;
+            }
             let target = targets.entry(&person.id).or_insert_with(|| Target::new(person, mark, known.absorbed(person)));
             if left_open {
                 target.forget();

@@ -7,6 +7,7 @@ mod sim;
 mod attributes;
 mod consent;
 mod made;
+mod names;
 mod races;
 mod vendor;
 mod verbs;
@@ -250,6 +251,7 @@ fn actions(name: &str, occurred_at: Timestamp, verbs: Vec<CustomerioVerb>) -> Ve
         route: "test".to_owned(),
         occurred_at,
         origin: Source::Intercom,
+        of_lead: false,
         what,
     };
     verbs.into_iter().enumerate().map(action).collect()

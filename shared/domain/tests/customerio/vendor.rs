@@ -214,16 +214,22 @@ impl Inside {
         Some(made)
     }
 
-    fn set(&mut self, id: &str, timestamp: i64, values: &Attributes, whole_profile: bool, now: Timestamp) {
-        let email = values.get("email").and_then(Value::as_str).map(str::to_owned);
-        // An address that is another's is silently left out, while the rest is taken.
-        let email = email.filter(|email| self.owner(email).is_none_or(|owner| owner == id));
+    /// Names that are there change only where the call names the profile by its `cio_id`, and one that is another's is silently left
+    /// out; the rest is taken all the same. <https://docs.customer.io/journeys/identifying-people/>
+    fn set(&mut self, id: &str, by_own: bool, timestamp: i64, values: &Attributes, whole_profile: bool, now: Timestamp) {
+        let text = |name: &str| values.get(name).and_then(Value::as_str).map(str::to_owned);
+        let is_free = |kind: IdKind, value: &String| self.find(&ProfileRef::By(kind, value.clone())).is_none_or(|owner| owner == id);
+        let (user_id, email) =
+            (text("id").filter(|id| is_free(IdKind::UserId, id)), text("email").filter(|email| is_free(IdKind::Email, email)));
         let profile = self.profiles.get_mut(id).expect("a profile");
+        let user_id = user_id.filter(|_| by_own || profile.user_id.is_none());
+        let email = email.filter(|_| by_own || profile.email.is_none());
         if whole_profile && timestamp < profile.edited_at {
             return;
         }
         profile.edited_at = profile.edited_at.max(timestamp);
-        for (name, value) in values {
+        profile.user_id = user_id.or(profile.user_id.take());
+        for (name, value) in values.iter().filter(|(name, _)| *name != "id") {
             let older = profile.values.get(name).is_some_and(|(_, at)| *at > timestamp);
             if older || (name == "email" && email.is_none()) {
                 continue;
@@ -246,7 +252,8 @@ impl Inside {
                 if let Some(id) = found {
                     let mut values = attributes.clone();
                     values.extend(own.clone());
-                    self.set(&id, *timestamp, &values, whole_profile, now);
+                    let by_own = matches!(profile, ProfileRef::Own(_) | ProfileRef::By(IdKind::CioId, _));
+                    self.set(&id, by_own, *timestamp, &values, whole_profile, now);
                 }
             }
             CustomerioWrite::Merge { primary, secondary } => {

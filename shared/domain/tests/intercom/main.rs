@@ -157,6 +157,7 @@ impl Bench<'_> {
             route: "test".to_owned(),
             occurred_at,
             origin: Source::Segment,
+            of_lead: false,
             what,
         });
         let work = Work::Intercom(actions.collect());

@@ -5,6 +5,7 @@ mod blind;
 mod cases;
 mod counts;
 mod history;
+mod leads;
 mod many;
 mod names;
 mod people;

@@ -189,7 +189,7 @@ impl Paper {
             let now = (event.occurred_at, values);
             // What is said again within the hour is nothing new, and its time is not kept.
             let news = |known: &(Timestamp, BTreeSet<String>)| {
-                if known.1 == now.1 { now.0.since(known.0) >= Span::from_hours(1) } else { now > *known }
+                if known.1 == now.1 { now.0.since(known.0) >= Span::from_hours(1) } else { now.0 >= known.0 }
             };
             if says && known.as_ref().is_none_or(|known| profile.is_some() && news(known)) {
                 human.records.entry(record.clone()).or_default().insert(kind, now);

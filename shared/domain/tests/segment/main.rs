@@ -142,6 +142,7 @@ impl Bench {
             route: "test".to_owned(),
             occurred_at,
             origin: Source::Intercom,
+            of_lead: false,
             what,
         };
         self.job(name, Some(person), Work::Segment(verbs.into_iter().enumerate().map(action).collect()))

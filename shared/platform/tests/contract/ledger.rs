@@ -18,7 +18,7 @@ fn at(secs: i64) -> Timestamp {
 pub(crate) fn entry(workspace: &Workspace, n: usize, begun: i64) -> Entry {
     let id = ActionId::from_stored(format!("{n:064x}"));
     let what = IntercomVerb::AddNote { body: "Renewal is due \u{fffe}".to_owned(), on: Default::default() };
-    let action = Action { id: id.clone(), route: "renewal".to_owned(), occurred_at: NOW, origin: Source::Intercom, what };
+    let action = Action { id: id.clone(), route: "renewal".to_owned(), occurred_at: NOW, origin: Source::Intercom, of_lead: false, what };
     let (event, work) = (EventId::from_stored(format!("event {n}")), Work::Intercom(vec![action]));
     let job = Job { event, workspace: workspace.clone(), person: Some(person(n).id), created_at: NOW, work };
     Entry::new(job, id, at(begun))

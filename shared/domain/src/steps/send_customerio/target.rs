@@ -1,5 +1,6 @@
 //! What a batch asks for each person, and what of it is news to Customer.io. Pure.
 
+use super::names::{Names, is_name};
 use super::{Incoming, Results, actions};
 use crate::action::{CustomerioVerb, UpdatePerson, UpsertObject};
 use crate::config::Config;
@@ -7,8 +8,9 @@ use crate::consent::{Subject, Told};
 use crate::event::{Attributes, Channel, Choice, IdKind, Source, Value};
 use crate::facet::{self, Facet, Summary};
 use crate::id::{ActionId, Digest, PersonId};
+use crate::identifier::{is_address, trimmed};
 use crate::job::Work;
-use crate::outcome::{CONCERNS_NO_PERSON, Outcome};
+use crate::outcome::{CONCERNS_NO_PERSON, LEAD_OF_A_CUSTOMER, Outcome};
 use crate::person::{Person, RecordKey};
 use crate::ports::{Destination, Given, Mark, ProfileLookUp, ProfileRef, SeenProfile};
 use crate::steps::people::People;
@@ -49,6 +51,9 @@ pub(super) struct Target {
     pub(super) email_shows: bool,
     /// It is not there, and this write makes it; whether that worked can be read back.
     pub(super) creates: Option<ReadsBack>,
+    pub(super) names: Names,
+    /// The profile that was known before an id was given up: theirs still, unless it goes by what is somebody else's now.
+    pub(super) former: Option<String>,
     /// Whom the profiles to merge are, by action.
     pub(super) merges: BTreeMap<ActionId, ProfileLookUp>,
 }
@@ -112,6 +117,8 @@ impl Target {
             may_have_moved: may_have_moved(person, mark),
             email_shows: false,
             creates: None,
+            names: Names::default(),
+            former: mark.profile.clone().filter(|_| mark.generation != person.generation()),
             merges: BTreeMap::new(),
         }
     }
@@ -162,6 +169,16 @@ impl Target {
         self.mark.dirty = true;
     }
 
+    /// What is about to be written is not known to be there until that is confirmed, whoever writes something else meanwhile.
+    pub(super) fn leave_open(&mut self) {
+        let names: Vec<String> = self.gives().map(|(name, _, _)| name).collect();
+        for name in names {
+            if let Some(given) = self.mark.given.get_mut(&name) {
+                given.hash.clear();
+            }
+        }
+    }
+
     /// Something of it was given to the profile that was known before.
     pub(super) fn was_given_something(&self) -> bool {
         self.mark.facet_hash.is_some() || !self.mark.told.is_empty() || self.mark.given.values().any(|given| !given.hash.is_empty())
@@ -173,14 +190,6 @@ impl Target {
         summary.has_open_ticket()
             || summary.windows.values().any(|until| *until > now)
             || self.person.consent.wants_out(Destination::Customerio, &config.consent)
-    }
-
-    /// What Customer.io has silently left as it was, for the record.
-    pub(super) fn left_undone(&self) -> Option<&'static str> {
-        let seen = self.seen.as_ref().filter(|seen| self.was_made && seen.says_who_it_is())?;
-        // Another profile has it, and nobody is told.
-        let email = self.person.id_of(IdKind::Email)?;
-        (seen.email.as_deref() != Some(email)).then_some("email_not_taken")
     }
 
     /// Something in the write is there because a route asked for it.
@@ -199,7 +208,7 @@ impl Target {
 
     /// There is something to write under a claim.
     pub(super) fn writes(&self) -> bool {
-        self.facet.is_some() || !self.update.is_empty() || self.creates.is_some()
+        self.facet.is_some() || !self.update.is_empty() || !self.names.news.is_empty() || self.creates.is_some()
     }
 
     /// What the write will give, by the names under which it is remembered.
@@ -208,7 +217,14 @@ impl Target {
             values.iter().map(|(name, (value, at))| (format!("{before}:{name}"), hash(value), *at)).collect()
         };
         let for_new = if self.creates.is_some() { named("attribute", &self.update.for_new) } else { Vec::new() };
-        for_new.into_iter().chain(named("attribute", &self.update.attributes)).chain(named("own", &self.update.own))
+        let names = self.names.gives(Timestamp::from_secs(self.mark.last_timestamp));
+        for_new.into_iter().chain(named("attribute", &self.update.attributes)).chain(named("own", &self.update.own)).chain(names)
+    }
+
+    /// Those of the write that mean something to Customer.io itself.
+    pub(super) fn own(&self) -> Attributes {
+        let names = self.names.news.iter().map(|(name, value)| ((*name).to_owned(), Value::String(value.clone())));
+        names.chain(self.update.own.iter().map(|(name, (value, _))| (name.clone(), value.clone()))).collect()
     }
 
     /// Attributes of the write: what routes say, under what support says.
@@ -240,6 +256,11 @@ pub(super) fn targets(known: &People, incoming: &[Incoming], config: &Config, no
             results.set(index, Outcome::skipped("person_forgotten"));
             continue;
         };
+        // It may have turned out since.
+        if job.work.is_of_lead() && person.is_customer() {
+            results.set(index, Outcome::skipped(LEAD_OF_A_CUSTOMER));
+            continue;
+        }
         let target = targets.entry(person.id.clone()).or_insert_with(|| Target::new(person, mark));
         target.mark.dirty |= left_open;
         target.jobs.push(index);
@@ -262,7 +283,8 @@ pub(super) fn targets(known: &People, incoming: &[Incoming], config: &Config, no
         }
         target.gather(incoming, config, now);
         let moved = target.may_have_moved;
-        let (facet, own) = (target.facet.is_some() || moved, !target.update.own.is_empty() || moved);
+        let facet = target.facet.is_some() || target.has_open_names(now) || moved;
+        let own = !target.update.own.is_empty() || target.must_look_at_names(false, now) || moved;
         target.jobs.retain(|index| {
             let news = match incoming.get(*index).map(|i| &i.job.work) {
                 Some(Work::CustomerioFacet { .. }) => facet,
@@ -310,7 +332,8 @@ fn ask(update: &mut Update, mark: &mut Mark, person: &Person, verb: &CustomerioV
                     }
                 }
             }
-            if let Some(email) = email {
+            // What is no address would cost the whole write.
+            if let Some(email) = email.as_deref().map(trimmed).filter(|email| is_address(email)) {
                 let value = Value::String(email.to_lowercase());
                 let waits = mark.given.get(EMAIL).is_some_and(|given| given.refused && given.hash == hash(&value));
                 if waits {
@@ -361,7 +384,7 @@ fn ask(update: &mut Update, mark: &mut Mark, person: &Person, verb: &CustomerioV
 /// What is remembered of a person is paid for with every write of the mark: what was given first is forgotten, and told once more.
 pub(super) fn trim(given: &mut BTreeMap<String, Given>) {
     while given.len() > GIVEN_KEPT {
-        let plain = given.iter().filter(|(name, _)| !name.starts_with("own:"));
+        let plain = given.iter().filter(|(name, _)| !name.starts_with("own:") && !is_name(name));
         let Some(oldest) = plain.min_by_key(|(_, given)| given.at).map(|(name, _)| name.clone()) else { return };
         given.remove(&oldest);
     }

@@ -1,5 +1,6 @@
 //! Claim, write, confirm.
 
+use super::names::{give_up, is_name};
 use super::profiles::waits_for;
 use super::target::{EMAIL, NO_IDENTITY, ReadsBack, Target, is_against_opt_out, object_news, trim};
 use super::{
@@ -8,12 +9,12 @@ use super::{
 };
 use crate::action::{CustomerioAction, CustomerioVerb};
 use crate::consent::Told;
-use crate::event::{Attributes, IdKind, Value};
+use crate::event::IdKind;
 use crate::id::PersonId;
 use crate::job::{Job, Work};
 use crate::outcome::{Outcome, Reason};
 use crate::ports::{
-    Clock, Commit, Customerio, CustomerioWrite, Destination, Given, Jitter, Mark, ProfileLookUp, ProfileRef, Queue, Store, StoreError,
+    Clock, Commit, Customerio, CustomerioWrite, Destination, Given, Jitter, Mark, ProfileLookUp, ProfileRef, Queue, Store, StoreError, Wake,
 };
 use crate::steps::ended::worst;
 use crate::time::{Span, Timestamp};
@@ -48,13 +49,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
         results: &mut Results,
     ) -> Result<Vec<Target>, StoreError> {
         let now = self.clock.now();
-        for (index, email) in self.addresses(&targets).await? {
-            if let Some(target) = targets.get_mut(index) {
-                // It is no fact of its own: whatever was said of the address is newer.
-                let since = target.mark.given.get(EMAIL).map_or(Timestamp::default(), |given| given.at);
-                target.update.own.entry("email".to_owned()).or_insert((Value::String(email), since));
-            }
-        }
+        self.name_profiles(&mut targets, incoming).await?;
         for target in &mut targets {
             self.read_back_email(target, incoming, results);
         }
@@ -67,6 +62,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                     target.mark.dirty = true;
                     target.mark.told.extend(target.telling.iter().map(|(key, told)| (key.clone(), told.doubted())));
                     target.mark.last_timestamp = now.secs().max(target.mark.last_timestamp + 1);
+                    target.leave_open();
                 }
                 if target.creates == Some(ReadsBack::Can) {
                     // From the first attempt on, unless that is long forgotten.
@@ -162,7 +158,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                     timestamp: target.mark.last_timestamp,
                     create: target.creates.is_some(),
                     attributes: target.attributes(),
-                    own: target.update.own.iter().map(|(name, (value, _))| (name.clone(), value.clone())).collect::<Attributes>(),
+                    own: target.own(),
                 });
                 Some(writes.len() - 1)
             }
@@ -340,6 +336,8 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                 None => Outcome::Done,
             };
             let mixed = target.holds_what_routes_say();
+            // Then it is tried again without them.
+            let names_refused = !target.names.news.is_empty() && matches!(state, Outcome::Rejected { .. });
             let mut gone = false;
             for (index, steps) in jobs {
                 let Some(Incoming { job, .. }) = incoming.get(*index) else { continue };
@@ -349,6 +347,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                 });
                 let outcome = match (&job.work, &state) {
                     // What routes gave may be what was refused: state comes again, and alone.
+                    (_, Outcome::Rejected { .. }) if names_refused => Outcome::retry(OVERLAP_AGAIN, "refused_with_names"),
                     (Work::CustomerioFacet { .. } | Work::Consent { .. }, Outcome::Rejected { .. }) if mixed => {
                         Outcome::retry(OVERLAP_AGAIN, "refused_with_others")
                     }
@@ -359,10 +358,10 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                 };
                 results.set(*index, outcome);
                 if let Some(notes) = results.notes.get_mut(*index) {
-                    notes.extend(target.left_undone().map(str::to_owned));
+                    notes.extend(target.names.left_undone().map(str::to_owned));
                 }
             }
-            if matches!(state, Outcome::Rejected { .. }) && (target.facet.is_some() || target.tells_consent()) {
+            if matches!(state, Outcome::Rejected { .. }) && !names_refused && (target.facet.is_some() || target.tells_consent()) {
                 // Parked for a human; once it is mended, the state should not have to wait for the next ticket.
                 wakes.push(repair(&target.person, REJECTED_TRIES, now));
             }
@@ -378,11 +377,23 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                     }
                 }
             }
+            if target.creates == Some(ReadsBack::Can) && attributes.and_then(|at| answers.get(at)) == Some(&Outcome::Done) {
+                for (key, hash, at) in target.names.gives(now) {
+                    mark.given.insert(key, Given { hash, at, refused: true });
+                }
+            }
+            if names_refused {
+                give_up(&target.names, &mut mark, now);
+            }
             if attributes.is_some() && state == Outcome::Done {
+                if !target.names.news.is_empty() && target.verified {
+                    wakes.push(Wake { due: now.plus(SHOWS_WITHIN), ..repair(&target.person, 0, now) });
+                }
                 mark.dirty = false;
                 for (name, hash, at) in target.gives() {
-                    // Whether an address was taken shows later.
-                    let refused = name == EMAIL && target.verified;
+                    // Whether a name was taken shows later.
+                    let shows = target.verified || target.creates == Some(ReadsBack::Can);
+                    let refused = (name == EMAIL && target.verified) || (is_name(&name) && shows);
                     mark.given.insert(name, Given { hash, at, refused });
                 }
                 for key in target.update.own.keys() {

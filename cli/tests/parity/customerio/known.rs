@@ -46,6 +46,12 @@ pub(super) const KNOWN: &[Known] = &[
     Known { of: "object identify_anonymous", what: "attributes.anonymous_id", fits: only_there, why: NO_BROWSER_OF_OBJECT },
     Known { of: "object delete_relationships", what: "attributes.anonymous_id", fits: only_there, why: NO_BROWSER_OF_OBJECT },
     Known { of: IDENTIFY, what: "request", fits: is_anonymous, why: NOBODY },
+    Known {
+        of: IDENTIFY,
+        what: "request",
+        fits: |d| d.expected.is_null() && names_alone(&d.ours["attributes"]),
+        why: "the address and the user id of a person reach their profile with the first call that names them",
+    },
     Known { of: "person event", what: "request", fits: is_anonymous, why: NOBODY },
     Known { of: "person page", what: "request", fits: is_anonymous, why: NOBODY },
     Known { of: "person screen", what: "request", fits: is_anonymous, why: NOBODY },
@@ -96,6 +102,10 @@ fn only_there(difference: &Difference) -> bool {
 
 fn is_anonymous(difference: &Difference) -> bool {
     difference.ours.is_null() && difference.expected["identifiers"]["anonymous_id"].is_string()
+}
+
+fn names_alone(attributes: &Value) -> bool {
+    attributes.as_object().is_some_and(|attributes| attributes.keys().all(|name| matches!(name.as_str(), "_update" | "email" | "id")))
 }
 
 fn is_ulid(difference: &Difference) -> bool {

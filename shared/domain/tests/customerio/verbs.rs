@@ -47,11 +47,7 @@ fn nobody_goes_up_in_themselves() {
                 bench.gains(&person, &super::id(IdKind::CioId, "0a"), at(0));
             }
             let ended = bench.settle(&[bench.asks("e1", &person, at(1), vec![merge(from)])]);
-            assert_eq!(
-                (merges(&bench), ended),
-                (0, vec![if has_key { "done" } else { "profile_unverified" }.to_owned()]),
-                "{from}"
-            );
+            assert_eq!((merges(&bench), ended), (0, vec![if has_key { "done" } else { "profile_unverified" }.to_owned()]), "{from}");
         }
     }
     let world = world(1);

@@ -228,8 +228,8 @@ impl Target {
         };
         let name = Identifier { kind, value: wanted.value.to_owned() };
         if matches!(profile, ProfileRef::By(by, _) if *by == kind) {
-            // It is what the call names the profile by.
-            return None;
+            // It is what the call names the profile by. A new one is given its address as a value as well, which is what mail goes to.
+            return (kind == IdKind::Email && self.creates.is_some()).then_some(name);
         }
         let given = self.mark.given.get(key);
         let shown = match &seen {

@@ -3,8 +3,8 @@
 //!
 //! State like any other: what the person goes by is compared with what the profile was last seen to have, or was last given, and
 //! goes along in the same write. A name that the profile has and nobody has told us of is left: somebody else may know better. One
-//! that another profile has is never forced: Customer.io answers 200 and leaves it as it was, so that minutes later somebody looks,
-//! and what does not show is a conflict for a human. Nothing waits for that.
+//! that another profile has is never forced. Customer.io would answer 200 and leave it as it was, so the profile is asked for first; minutes
+//! later a job looks again, and what does not show is a conflict for a human. Nothing else waits for that.
 //! <https://docs.customer.io/journeys/identifying-people/>, <https://docs.customer.io/integrations/api/track/> (v2 "identify")
 
 use super::target::{EMAIL, Target, hash};
@@ -13,7 +13,10 @@ use crate::event::{IdKind, Identifier, Value};
 use crate::id::ConflictId;
 use crate::identity::{Conflict, ConflictKind};
 use crate::person::Person;
-use crate::ports::{AliasKey, Clock, ConflictNote, Customerio, Given, Jitter, Mark, ProfileRef, Queue, SeenProfile, Store, StoreError};
+use crate::ports::{
+    Address, AliasKey, Clock, ConflictNote, Customerio, Given, Jitter, Mark, ProfileLookUp, ProfileRef, Queue, SeenProfile, Store,
+    StoreError,
+};
 use crate::steps::people::is_theirs_alone;
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +29,8 @@ const NAMES: [(IdKind, &str, &str); 2] = [(IdKind::UserId, "id", "name:id"), (Id
 pub(super) struct Names {
     /// To be written, by attribute.
     pub(super) news: BTreeMap<&'static str, String>,
+    /// One is another profile's, and is looked at again.
+    pub(super) waits: bool,
     /// Customer.io left these as they were.
     not_taken: Vec<Identifier>,
 }
@@ -198,11 +203,18 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
             let key = |target: &Target, name: &Identifier| AliasKey::of_identifier(&target.person.workspace, name);
             let keys: Vec<AliasKey> = wanted.iter().filter_map(|(index, _, name)| Some(key(targets.get(*index)?, name))).collect();
             let found = self.store.find(&keys, &[]).await?;
-            for (index, attribute, name) in wanted {
+            // What several people claim is no name of any.
+            wanted.retain(|(index, _, name)| {
+                targets.get(*index).is_some_and(|target| is_theirs_alone(&target.person, found.aliases.get(&key(target, name))))
+            });
+            let is_free = self.are_free(targets, &wanted).await;
+            for ((index, attribute, name), is_free) in wanted.into_iter().zip(is_free) {
                 let Some(target) = targets.get_mut(index) else { continue };
-                // What several people claim is no name of any.
-                if is_theirs_alone(&target.person, found.aliases.get(&key(target, &name))) {
+                if is_free {
                     target.names.news.insert(attribute, name.value);
+                } else {
+                    target.names.waits = true;
+                    target.waits_for(&name, now);
                 }
             }
         }
@@ -214,7 +226,48 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
     }
 }
 
+impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_, S, Q, C, J, D> {
+    /// Whether no other profile has these names. One that another has is not written: the two may be about to be merged, and by itself
+    /// Customer.io leaves it where it is or, depending on the workspace, merges the two.
+    async fn are_free(&self, targets: &[Target], names: &[(usize, &'static str, Identifier)]) -> Vec<bool> {
+        let own = |index: usize| match targets.get(index).map(|target| &target.profile) {
+            Some(Ok(ProfileRef::Own(own))) => Some(own),
+            _ => None,
+        };
+        let asked: Vec<usize> =
+            (0..names.len()).filter(|place| names.get(*place).is_some_and(|(index, ..)| own(*index).is_some())).collect();
+        let addresses: Vec<Address> = asked
+            .iter()
+            .filter_map(|place| names.get(*place))
+            .map(|(_, _, name)| Address { ids: vec![(name.kind, name.value.clone())] })
+            .collect();
+        let mut is_free = vec![true; names.len()];
+        if addresses.is_empty() {
+            return is_free;
+        }
+        for (place, answer) in asked.into_iter().zip(self.customerio.find_profiles(&addresses).await) {
+            let (Some((index, ..)), Some(is_free)) = (names.get(place), is_free.get_mut(place)) else { continue };
+            *is_free = match answer {
+                ProfileLookUp::Found(seen) => own(*index).is_none_or(|own| *own == seen.own),
+                ProfileLookUp::Ambiguous => false,
+                ProfileLookUp::FoundBy(..) | ProfileLookUp::Absent | ProfileLookUp::Unverified(..) | ProfileLookUp::Failed(_) => true,
+            };
+        }
+        is_free
+    }
+}
+
 impl Target {
+    /// Another profile has the name. Minutes later somebody looks again, as after a write.
+    fn waits_for(&mut self, name: &Identifier, now: Timestamp) {
+        let key = NAMES.iter().find(|(kind, ..)| *kind == name.kind).map(|(_, _, key)| *key);
+        if let Some(key) = key {
+            let hash = hash(&Value::String(name.value.clone()));
+            self.mark.given.insert(key.to_owned(), Given { hash, at: now, refused: true });
+            self.learnt = true;
+        }
+    }
+
     /// The name, if it is to be written.
     fn judge_name(&mut self, profile: &ProfileRef, kind: IdKind, key: &'static str, now: Timestamp) -> Option<Identifier> {
         let says = |seen: &SeenProfile| if kind == IdKind::Email { seen.email.clone() } else { seen.user_id.clone() };

@@ -382,6 +382,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
                     mark.given.insert(key, Given { hash, at, refused: true });
                 }
             }
+            if target.names.waits {
+                wakes.push(Wake { due: now.plus(SHOWS_WITHIN), ..repair(&target.person, 0, now) });
+            }
             if names_refused {
                 give_up(&target.names, &mut mark, now);
             }

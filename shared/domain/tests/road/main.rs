@@ -2,6 +2,7 @@
 
 mod blind;
 mod counts;
+mod ends;
 mod history;
 mod many;
 mod names;

@@ -244,7 +244,7 @@ impl<T> List<T> {
 }
 
 /// The keys under which Intercom puts the array of a list object.
-const LIST_KEYS: [&str; 5] = ["contacts", "conversation_parts", "ticket_parts", "tags", "data"];
+const LIST_KEYS: [&str; 7] = ["contacts", "conversation_parts", "ticket_parts", "tags", "teammates", "admins", "data"];
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -12,7 +12,9 @@ use trefoil_domain::id::EventId;
 use trefoil_domain::job::LookUp;
 use trefoil_domain::outcome::Outcome;
 use trefoil_domain::ports::{IntercomLookUps, LookedUp};
-use trefoil_domain::tickets::{Audience, Evidence, Priority, Register, StartedBy, State, TicketFact, TicketId, TicketReport};
+use trefoil_domain::tickets::{
+    AiReport, AiResolution, Audience, Evidence, Priority, Register, StartedBy, State, TicketFact, TicketId, TicketReport, Word,
+};
 use trefoil_domain::time::{Span, Timestamp};
 
 const USER: &str = "6961d4041c1e12de4c5499cc";
@@ -90,7 +92,7 @@ async fn a_contact_is_identified_with_all_its_names() {
     let asked = stand_in.asked().remove(0);
     assert_eq!((asked.method.as_str(), asked.target.as_str()), ("GET", "/contacts/6961d4041c1e12de4c5499cc"));
     assert_eq!(asked.header("authorization"), "Bearer an-access-token");
-    assert_eq!(asked.header("intercom-version"), "2.16");
+    assert_eq!(asked.header("intercom-version"), "2.17");
     assert_eq!(asked.header("accept"), "application/json");
 }
 
@@ -335,6 +337,48 @@ async fn without_its_list_of_contacts_a_conversation_says_nothing_of_them() {
     empty["contacts"] = json!({"type": "contact.list", "contacts": []});
     let (client, _) = with([reply(200, empty)]).await;
     assert_eq!(report(&ask(&client, &conversation(&[USER])).await.events[0]).fact, TicketFact::Detached);
+}
+
+#[tokio::test]
+async fn where_nobody_is_known_all_who_take_part_are_told() {
+    let mut group = open_conversation(1_768_033_000);
+    let listed = |id: &str| json!({"type": "contact", "id": id, "external_id": null});
+    group["contacts"] = json!({"type": "contact.list", "contacts": [listed(LEAD), listed(USER), listed(LEAD)]});
+    let (client, stand_in) = with([reply(200, group)]).await;
+    let answer = ask(&client, &conversation(&[])).await;
+    assert_eq!((answer.outcome, stand_in.asked().len()), (Outcome::Done, 1));
+    let mut told: Vec<&str> = answer.events.iter().map(|event| event.ids[0].value.as_str()).collect();
+    told.sort_unstable();
+    let mut both = [USER, LEAD];
+    both.sort_unstable();
+    assert_eq!(told, both);
+    assert!(answer.events.iter().all(|event| report(event).fact == TicketFact::ReRead));
+    assert_ne!(answer.events[0].id, answer.events[1].id);
+
+    let mut empty = open_conversation(1_768_033_000);
+    empty["contacts"] = json!({"type": "contact.list", "contacts": []});
+    let (client, _) = with([reply(200, empty)]).await;
+    let answer = ask(&client, &conversation(&[])).await;
+    assert_eq!((answer.outcome, answer.events.len()), (Outcome::skipped("no_contacts"), 0));
+}
+
+#[tokio::test]
+async fn a_conversation_that_is_read_again_shows_who_spoke_and_what_fin_came_to() {
+    let mut fin = open_conversation(1_768_033_000);
+    fin["ticket"] = Value::Null;
+    fin["source"] = json!({"delivered_as": "operator_initiated", "author": {"type": "bot", "id": "278"}});
+    fin["ai_agent_participated"] = json!(true);
+    fin["ai_agent"] = json!({"source_type": "workflow", "resolution_state": "assumed_resolution"});
+    fin["conversation_parts"]["conversation_parts"] = json!([
+        {"id": "9", "part_type": "comment", "created_at": 1_768_032_000, "author": {"type": "user", "id": USER}},
+        {"id": "10", "part_type": "comment", "created_at": 1_768_033_000, "author": {"type": "bot", "id": "278", "from_ai_agent": true}}]);
+    let (client, _) = with([reply(200, fin)]).await;
+    let answer = ask(&client, &conversation(&[USER])).await;
+    let said = Timestamp::from_secs(1_768_032_000);
+    let report = report(&answer.events[0]);
+    assert_eq!((report.spoke_at, report.word, report.human), (Some(said), Some(Word { at: said, part: 9 }), false));
+    let resolution = Some(AiResolution::AssumedResolution);
+    assert_eq!(report.ai, Some(AiReport { resolution, preview: false, answered_at: Some(Timestamp::from_secs(1_768_033_000)) }));
 }
 
 #[tokio::test]

@@ -12,7 +12,9 @@ use trefoil_domain::fold::{fold, move_facet};
 use trefoil_domain::person::{Person, RecordKey};
 use trefoil_domain::plan::{Plan, plan};
 use trefoil_domain::rules::Routes;
-use trefoil_domain::tickets::{Author, Evidence, Priority, Register, Sighting, StartedBy, State, TicketFact, TicketId, TicketReport};
+use trefoil_domain::tickets::{
+    Author, Evidence, Priority, RatingOf, Register, Sighting, StartedBy, State, TicketFact, TicketId, TicketReport,
+};
 use trefoil_domain::time::{Span, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_secs(1_768_000_000);
@@ -46,7 +48,7 @@ fn main() {
     measure(&rules, &person, "ticket opened", &ticket(&ids, 100, 9, TicketFact::Opened, State::Open));
     measure(&rules, &person, "ticket replied", &ticket(&ids, 100, 4, TicketFact::Replied { by: Author::Teammate }, State::Open));
     measure(&rules, &person, "ticket tagged", &ticket(&ids, 100, 4, TicketFact::Tagged { tag: "churn-risk".to_owned() }, State::Open));
-    measure(&rules, &person, "ticket rated", &ticket(&ids, 100, 4, TicketFact::Rated { score: 1 }, State::Open));
+    measure(&rules, &person, "ticket rated", &ticket(&ids, 100, 4, TicketFact::Rated { score: 1, of: RatingOf::Teammate }, State::Open));
     measure(&rules, &person, "ticket closed", &ticket(&ids, 100, 4, TicketFact::Closed, State::Closed));
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use trefoil_domain::config::{self, EMBEDDED, FILE_NAME, Trigger, What};
 use trefoil_domain::event::{Attributes, Event, Kind, Profile, Source, Workspace, event_id};
 use trefoil_domain::rules::{PersonView, Routes, Scope, TicketView};
-use trefoil_domain::tickets::{TicketFact, TicketId, TicketReport};
+use trefoil_domain::tickets::{RatingOf, TicketFact, TicketId, TicketReport};
 use trefoil_domain::time::Timestamp;
 
 /// A route with a condition and ten properties, about as much as a real one has.
@@ -61,7 +61,12 @@ fn main() {
         Trigger::intercom(What::TicketTagged),
         &ticket(TicketFact::Tagged { tag: "vip".to_owned() }),
     );
-    decide("shipped, ticket rated, 2 properties", &shipped, Trigger::intercom(What::TicketRated), &ticket(TicketFact::Rated { score: 2 }));
+    decide(
+        "shipped, ticket rated, 2 properties",
+        &shipped,
+        Trigger::intercom(What::TicketRated),
+        &ticket(TicketFact::Rated { score: 2, of: RatingOf::Teammate }),
+    );
     decide("shipped, ticket resolved, 2 properties", &shipped, Trigger::intercom(What::TicketResolved), &ticket(TicketFact::Closed));
     let created = event(Kind::PersonCreated(Profile { attributes: profile, ..Profile::default() }));
     decide("shipped, person created, 3 of 52 attributes, 1 absent", &shipped, Trigger::intercom(What::PersonCreated), &created);
@@ -69,9 +74,14 @@ fn main() {
         "large route, condition and 10 properties",
         &large,
         Trigger::intercom(What::TicketRated),
-        &ticket(TicketFact::Rated { score: 2 }),
+        &ticket(TicketFact::Rated { score: 2, of: RatingOf::Teammate }),
     );
-    decide("large route, condition not met", &large, Trigger::intercom(What::TicketRated), &ticket(TicketFact::Rated { score: 5 }));
+    decide(
+        "large route, condition not met",
+        &large,
+        Trigger::intercom(What::TicketRated),
+        &ticket(TicketFact::Rated { score: 5, of: RatingOf::Teammate }),
+    );
 }
 
 /// Each run makes its own scope, as each event does.
@@ -97,6 +107,8 @@ fn decide(what: &str, routes: &Routes, on: Trigger, event: &Event) {
         resolved_at: Some(Timestamp::from_secs(1_768_018_000)),
         resolution_time_hrs: Some(5.0),
         episode: 1,
+        handled_by: "human",
+        ai_resolution: None,
     };
     let route = routes.on(on, &event.kind).next().expect("a route");
     let taken = per_run(|| {

@@ -6,7 +6,7 @@ use crate::config::{Config, WindowTrigger};
 use crate::event::Attributes;
 use crate::id::Digest;
 use crate::person::Person;
-use crate::tickets::{Status, Ticket};
+use crate::tickets::{HandledBy, Priority, Status, Ticket};
 use crate::time::{Span, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -22,7 +22,9 @@ pub struct Facet {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     pub open: u32,
-    pub hottest: Option<crate::tickets::Priority>,
+    pub hottest: Option<Priority>,
+    /// Who has taken part in any of the open tickets: a human before an AI before nobody.
+    pub with: Option<HandledBy>,
     /// Of the oldest open ticket or, when none is open, of the latest one.
     pub opened_at: Option<Timestamp>,
     pub resolved_at: Option<Timestamp>,
@@ -54,6 +56,7 @@ impl Summary {
                 Status::Open => {
                     summary.open += 1;
                     summary.hottest = summary.hottest.max(ticket.priority());
+                    summary.with = summary.with.max(Some(ticket.handled_by()));
                     oldest_open = match (oldest_open, ticket.opened_at()) {
                         (Some(a), Some(b)) => Some(std::cmp::min::<Timestamp>(a, b)),
                         (a, b) => a.or(b),
@@ -108,6 +111,7 @@ fn render_summary(summary: &Summary, person: &Person, config: &Config) -> Facet 
     put(&names.open_ticket_count, summary.open.into());
     // Explicit values instead of removals: how Customer.io removes a person's attribute is not documented.
     put(&names.open_ticket_priority, summary.hottest.map_or("none", |p| p.as_str()).into());
+    put(&names.open_ticket_with, summary.with.unwrap_or(HandledBy::Nobody).as_str().into());
     put(&names.tickets_opened_30d, summary.opened_lately.into());
     if let Some(at) = summary.opened_at {
         put(&names.support_ticket_opened_at, at.secs().into());

@@ -6,7 +6,7 @@ use crate::consent::{How, Said};
 use crate::event::{ConsentChange, Event, IdKind, Kind, Source};
 use crate::facet;
 use crate::person::{Csat, Gone, OWED_FOR, Person, RecordKey};
-use crate::tickets::{Shown, Sighting, State, Status, Ticket, TicketFact, TicketReport};
+use crate::tickets::{Proof, RatingOf, Shown, Sighting, State, Status, Ticket, TicketFact, TicketReport};
 use crate::time::{Span, Timestamp};
 
 /// Tickets kept of one person, closed ones included. Beyond it the closed ones that were quiet longest are forgotten.
@@ -69,6 +69,18 @@ pub fn fold(person: &mut Person, event: &Event, ticket_deleted_at: Option<Timest
             let gone = Gone { at: event.occurred_at, gone: event.kind != Kind::PersonRestored };
             if let Some(contact) = event.ids.iter().find(|id| id.kind == IdKind::IntercomId) {
                 person.note_gone(contact.value.clone(), gone);
+                // An id of another source may stand beside it.
+                if event.kind == Kind::PersonDeleted && event.source == Source::Intercom {
+                    person.note_deleted(contact.value.clone(), event.occurred_at);
+                }
+            }
+            Folded::Taken
+        }
+        Kind::PersonMerged(merged) => {
+            if let Some(survivor) = event.ids.iter().find(|id| id.kind == IdKind::IntercomId) {
+                for gone in merged.from.iter().filter(|id| id.kind == IdKind::IntercomId && id.value != survivor.value) {
+                    person.note_merged(gone.value.clone(), survivor.value.clone());
+                }
             }
             Folded::Taken
         }
@@ -77,7 +89,6 @@ pub fn fold(person: &mut Person, event: &Event, ticket_deleted_at: Option<Timest
         | Kind::PersonUpdated(_)
         | Kind::PersonSignedUp(_)
         | Kind::PersonIdentified(_)
-        | Kind::PersonMerged(_)
         | Kind::PersonTagged(_)
         | Kind::PersonUntagged(_)
         | Kind::CompanyUpdated(_)
@@ -98,6 +109,7 @@ pub fn fold(person: &mut Person, event: &Event, ticket_deleted_at: Option<Timest
         | Kind::Settled(_)
         | Kind::CampaignNamed(_) => Folded::Taken,
     };
+    leave_deleted_contacts(person, event, config);
     prune(person, config, now);
     folded
 }
@@ -108,6 +120,24 @@ fn hear(person: &mut Person, event: &Event, changes: &[ConsentChange], how: How,
     for change in changes {
         person.consent.hear(&Said { source, record: &record, change, at, how }, &config.consent);
     }
+}
+
+/// Intercom deletes the conversations of a contact along with it, and does not tell of each.
+/// <https://www.intercom.com/help/en/articles/1815435>
+fn leave_deleted_contacts(person: &mut Person, event: &Event, config: &Config) {
+    if person.deleted.is_empty() {
+        return;
+    }
+    let mut tickets = std::mem::take(&mut person.tickets);
+    for ticket in tickets.values_mut() {
+        ticket.leave(person.left_at(ticket.contacts()));
+        // What brings it back is the next that is heard of it.
+        if ticket.status(&config.tickets.count) == Status::Gone {
+            let proof = Proof { event: &event.id, at: event.occurred_at, whose: None };
+            ticket.note_edges(Status::Gone, true, Shown::Over, proof);
+        }
+    }
+    person.tickets = tickets;
 }
 
 /// Brings the facet's version in line with its values. `identity_grew`: the person has just gained an id or absorbed
@@ -147,18 +177,21 @@ fn fold_ticket(person: &mut Person, event: &Event, report: &TicketReport, delete
         }
     }
     let ours = is_ours(person, report);
-    let ticket = person.tickets.entry(report.ticket.clone()).or_default();
+    let mut ticket = person.tickets.remove(&report.ticket).unwrap_or_default();
     if ours {
         ticket.is_ours();
     }
-    ticket.see(report, event.occurred_at);
+    let names_somebody = !event.ids.is_empty() || event.person.is_some();
+    let contacts = event.ids.iter().filter(|id| id.kind == IdKind::IntercomId).map(|id| id.value.as_str());
+    ticket.see(report, event.occurred_at, names_somebody.then_some(contacts));
+    ticket.leave(person.left_at(ticket.contacts()));
     if let Some(at) = deleted_at {
         ticket.delete(at);
     }
     if let Some(category) = category(report, config) {
         ticket.categorise(&category, event.occurred_at);
     }
-    hold_windows(ticket, report, config);
+    hold_windows(&mut ticket, report, config);
     let status = ticket.status(counting);
     let shown = match (&report.fact, report.seen.iter().any(shows_open)) {
         (_, false) => Shown::Over,
@@ -166,9 +199,14 @@ fn fold_ticket(person: &mut Person, event: &Event, report: &TicketReport, delete
         (_, true) => Shown::Open,
     };
     let sure = !ticket.needs_re_read(counting);
-    ticket.note_edges(status, sure, shown, &event.id, event.occurred_at);
+    let whose = (!names_somebody).then_some(person.id.as_str());
+    ticket.note_edges(status, sure, shown, Proof { event: &event.id, at: event.occurred_at, whose });
+    person.tickets.insert(report.ticket.clone(), ticket);
+    if report.ai.is_some_and(|ai| ai.preview) {
+        return Folded::Taken;
+    }
     match &report.fact {
-        TicketFact::Rated { score } => {
+        TicketFact::Rated { score, of: RatingOf::Teammate | RatingOf::Workflow } => {
             person.rate(Csat { score: *score, at: event.occurred_at });
             open_windows(person, config, event.occurred_at, |trigger| matches!(trigger, WindowTrigger::CsatAtMost(most) if score <= most));
         }
@@ -189,6 +227,7 @@ fn fold_ticket(person: &mut Person, event: &Event, report: &TicketReport, delete
         | TicketFact::Attached
         | TicketFact::Detached
         | TicketFact::Deleted
+        | TicketFact::AiRated { .. }
         | TicketFact::Updated
         | TicketFact::Ours
         | TicketFact::ReRead => {}

@@ -17,7 +17,7 @@ pub struct Job {
     /// The event that asked for it.
     pub event: EventId,
     pub workspace: Workspace,
-    /// `None`: it is about a company, and nobody is known to belong to it.
+    /// `None`: it is about a company or a ticket, and nobody is known to belong to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<PersonId>,
     pub created_at: Timestamp,
@@ -103,6 +103,7 @@ pub enum LookUp {
     /// Who is behind this contact id?
     Contact { contact: String },
     /// What is the state of this conversation, and does this person, who goes by all of these ids, still take part in it?
+    /// Without any id: who takes part in it?
     Conversation { ticket: TicketId, contacts: Vec<String> },
 }
 
@@ -178,6 +179,7 @@ impl Job {
             (Work::Consent { .. }, _) => group.with(&dedup),
             (Work::CustomerioLookUp(Parent { kind, id }), _) => group.with("campaign").with(kind.as_str()).with(id),
             (_, Some(person)) => group.with(person.as_str()),
+            (Work::IntercomLookUp(LookUp::Conversation { ticket, .. }), None) => group.with("ticket").with(ticket.as_str()),
             (_, None) => group.with("company").with(self.company()),
         };
         Message::json(self, group.hex(), dedup)

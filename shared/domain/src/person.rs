@@ -53,6 +53,12 @@ pub struct Person {
     /// Intercom contacts that were deleted or archived, or came back: they still name the person, and cannot be written to.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub gone: BTreeMap<String, Gone>,
+    /// Intercom contacts that were deleted, which is for good, and when. Tickets that live in these alone are over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub deleted: BTreeMap<String, Timestamp>,
+    /// Intercom contacts that went up in another one, and in which: their tickets live on in it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub merged_contacts: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Consent::is_empty")]
     pub consent: Consent,
     /// Intercom was asked about this person then and answered.
@@ -234,6 +240,8 @@ impl Person {
             is_user: false,
             owed: Vec::new(),
             gone: BTreeMap::new(),
+            deleted: BTreeMap::new(),
+            merged_contacts: BTreeMap::new(),
             consent: Consent::default(),
             looked_up_at: None,
             tickets: BTreeMap::new(),
@@ -478,6 +486,12 @@ impl Person {
         for (contact, gone) in other.gone {
             self.note_gone(contact, gone);
         }
+        for (contact, at) in other.deleted {
+            self.note_deleted(contact, at);
+        }
+        for (contact, survivor) in other.merged_contacts {
+            self.note_merged(contact, survivor);
+        }
         self.consent.absorb(other.consent);
         self.looked_up_at = self.looked_up_at.max(other.looked_up_at);
         for (id, ticket) in other.tickets {
@@ -514,6 +528,41 @@ impl Person {
     pub fn note_gone(&mut self, contact: String, news: Gone) {
         let known = self.gone.entry(contact).or_insert(news);
         *known = news.max(*known);
+    }
+
+    pub fn note_deleted(&mut self, contact: String, at: Timestamp) {
+        let known = self.deleted.entry(contact).or_insert(at);
+        *known = at.min(*known);
+    }
+
+    /// A contact is merged once; the greater text keeps readers agreed if two survivors should be named.
+    pub fn note_merged(&mut self, contact: String, survivor: String) {
+        let known = self.merged_contacts.entry(contact).or_default();
+        if *known < survivor {
+            *known = survivor;
+        }
+    }
+
+    /// Since when all of these contacts, or those that they went up in, are deleted; `None` as long as one of them is not.
+    pub fn left_at(&self, contacts: &BTreeSet<String>) -> Option<Timestamp> {
+        let mut left_at = None;
+        for contact in contacts {
+            left_at = left_at.max(Some(*self.deleted.get(self.lives_on_as(contact))?));
+        }
+        left_at
+    }
+
+    /// The contact that this one has become by merging.
+    pub fn lives_on_as<'a>(&'a self, contact: &'a str) -> &'a str {
+        let mut contact = contact;
+        // Nobody can merge in a circle; whoever says so must not stop us.
+        for _ in 0..self.merged_contacts.len() {
+            match self.merged_contacts.get(contact) {
+                Some(survivor) => contact = survivor,
+                None => break,
+            }
+        }
+        contact
     }
 
     /// The later score wins; of two given at once the lower one, so that every order ends the same.

@@ -2,7 +2,7 @@
 
 use crate::action::{Action, CustomerioAction, IntercomAction, SegmentAction, Verb};
 use crate::config::{Config, Trigger, What};
-use crate::event::{Channel, Choice, Event, IdKind, Kind, ListKind, WakeReason, action_id};
+use crate::event::{Channel, Choice, Event, IdKind, Kind, ListKind, Source, WakeReason, action_id};
 use crate::facet::{self, Summary};
 use crate::fold::Folded;
 use crate::job::{Job, LookUp, Work};
@@ -10,11 +10,11 @@ use crate::outcome::{CONCERNS_NO_PERSON, LEAD_OF_A_CUSTOMER};
 use crate::person::Person;
 use crate::ports::{Destination, Wake};
 use crate::rules::{Decision, PersonView, Rendered, RouteOn, Routes, Scope, TicketView};
-use crate::tickets::{Edge, EdgeKind, Status, Ticket, TicketFact, TicketId, TicketReport, opening};
+use crate::tickets::{AiResolution, Edge, EdgeKind, Status, Ticket, TicketFact, TicketId, TicketReport, opening};
 use crate::time::{Span, Timestamp};
 
-/// An open ticket that nothing was heard of for this long is read again.
-const QUIET_FOR: Span = Span::from_hours(24);
+/// A ticket that was read again and is still open is read again after this long.
+const READ_AGAIN_AFTER: Span = Span::from_hours(24);
 /// Tickets of one person that are read again at a time.
 const RE_READS: usize = 20;
 
@@ -62,6 +62,8 @@ struct Cause<'a> {
     ticket: Option<&'a TicketId>,
     /// An edge of that episode, rather than the event as such.
     edge: Option<(EdgeKind, u32)>,
+    /// Whose edge it is, where the event names nobody.
+    whose: Option<&'a str>,
 }
 
 /// `campaign_name`: what the message's campaign is called, where that is known.
@@ -109,9 +111,8 @@ pub fn plan(
         plan.wakes.extend(facet::next_change(person, config, now).map(|due| wake(WakeReason::Facet, due)));
     }
     // A closing whose webhook was lost twice is lost for good: who is waiting for long is asked about.
-    let has_open_ticket = || person.tickets.values().any(|ticket| ticket.status(&config.tickets.count) == Status::Open);
-    if (moved_by_this || event.kind == Kind::Due(WakeReason::ReRead)) && has_open_ticket() {
-        plan.wakes.push(wake(WakeReason::ReRead, now.plus(QUIET_FOR)));
+    if moved_by_this || event.kind == Kind::Due(WakeReason::ReRead) {
+        plan.wakes.extend(next_re_read(person, config, now).map(|due| wake(WakeReason::ReRead, due)));
     }
 
     let actions = actions(event, person, campaign_name, config, routes, now, &mut plan.skipped);
@@ -140,13 +141,26 @@ pub fn plan_for_nobody(event: &Event, config: &Config, routes: &Routes, now: Tim
     let (mut plan, mut actions) = (Plan::default(), Actions::default());
     let scope = Scope::new(event, None, None, now);
     for what in facts(&event.kind) {
-        let cause = Cause { trigger: Trigger { source: event.source, what }, at: event.occurred_at, ticket: None, edge: None };
+        let cause = Cause { trigger: Trigger { source: event.source, what }, at: event.occurred_at, ticket: None, edge: None, whose: None };
         for route in routes.on(cause.trigger, &event.kind) {
             take(event, None, &cause, route, config, &scope, &mut actions, &mut plan.skipped);
         }
     }
     plan.jobs = actions.into_jobs(event, None);
     plan
+}
+
+/// When the first of the open tickets has been quiet for long enough to be asked about. What was asked about just now is so
+/// again a while later, if its answer left it open.
+fn next_re_read(person: &Person, config: &Config, now: Timestamp) -> Option<Timestamp> {
+    let open = person.tickets.values().filter(|ticket| ticket.status(&config.tickets.count) == Status::Open);
+    let again = now.plus(READ_AGAIN_AFTER);
+    open.map(|ticket| ticket.quiet_until().filter(|due| *due > now).unwrap_or(again)).min()
+}
+
+/// A job about nobody that is known: Intercom is to say who takes part in the ticket.
+pub fn ask_who_takes_part(event: &Event, ticket: &TicketId) -> Job {
+    job(event, None, Work::IntercomLookUp(LookUp::Conversation { ticket: ticket.clone(), contacts: Vec::new() }))
 }
 
 fn job(event: &Event, person: Option<&Person>, work: Work) -> Job {
@@ -225,7 +239,8 @@ fn causes<'a>(event: &'a Event, person: &'a Person, config: &Config, skipped: &m
         return ticket_causes(event, report, person, config, skipped);
     }
     let trigger = |what| Trigger { source: event.source, what };
-    facts(&event.kind).into_iter().map(|what| Cause { trigger: trigger(what), at: event.occurred_at, ticket: None, edge: None }).collect()
+    let cause = |what| Cause { trigger: trigger(what), at: event.occurred_at, ticket: None, edge: None, whose: None };
+    facts(&event.kind).into_iter().map(cause).collect()
 }
 
 /// What a route may hang on, of an event that is not about a ticket.
@@ -279,20 +294,21 @@ fn ticket_causes<'a>(
     let mut causes: Vec<Cause<'_>> = ticket
         .edges_proved_by(&event.id)
         .into_iter()
-        .map(|(kind, episode, Edge { at, .. })| {
+        .map(|(kind, episode, Edge { at, whose, .. })| {
             let what = match kind {
                 EdgeKind::Opened => What::TicketOpened,
                 EdgeKind::Reopened => What::TicketReopened,
                 EdgeKind::Resolved => What::TicketResolved,
+                EdgeKind::AiEscalated => What::TicketAiEscalated,
             };
             let trigger = Trigger { source: event.source, what };
-            Cause { trigger, at: *at, ticket: Some(&report.ticket), edge: Some((kind, episode)) }
+            Cause { trigger, at: *at, ticket: Some(&report.ticket), edge: Some((kind, episode)), whose: whose.as_deref() }
         })
         .collect();
     if let Some(what) = fact_of(&report.fact) {
         let trigger = Trigger { source: event.source, what };
         if ticket.counts(&config.tickets.count) {
-            causes.push(Cause { trigger, at: event.occurred_at, ticket: Some(&report.ticket), edge: None });
+            causes.push(Cause { trigger, at: event.occurred_at, ticket: Some(&report.ticket), edge: None, whose: None });
         } else {
             skipped.push((trigger.to_string(), "ticket_does_not_count".to_owned()));
         }
@@ -309,6 +325,7 @@ fn fact_of(fact: &TicketFact) -> Option<What> {
         TicketFact::Prioritised => Some(What::TicketPrioritised),
         TicketFact::Tagged { .. } => Some(What::TicketTagged),
         TicketFact::Rated { .. } => Some(What::TicketRated),
+        TicketFact::AiRated { .. } => Some(What::TicketAiRated),
         TicketFact::Deleted => Some(What::TicketDeleted),
         TicketFact::Opened
         | TicketFact::Closed
@@ -327,7 +344,7 @@ fn action<V>(event: &Event, person: Option<&Person>, cause: &Cause<'_>, route: &
         (Some((edge, episode)), Some(ticket)) => {
             // Of a conversation with several people each has edges of their own; the contact tells them apart, and unlike
             // our own id it outlives a merge.
-            let contact = event.ids.first().map_or("", |id| id.value.as_str());
+            let contact = cause.whose.or_else(|| event.ids.first().map(|id| id.value.as_str())).unwrap_or_default();
             action_id(&["edge", event.workspace.as_str(), ticket.as_str(), &episode.to_string(), edge.name(), contact, route, &index])
         }
         // An event that names nobody may concern several people.
@@ -350,10 +367,13 @@ fn look_ups(event: &Event, person: &Person, folded: Folded, config: &Config) -> 
         questions.push(LookUp::Contact { contact: contact.value.clone() });
     }
     if event.kind == Kind::Due(WakeReason::ReRead) {
-        let quiet = |ticket: &Ticket| ticket.last_seen().is_none_or(|at| event.received_at.since(at) >= QUIET_FOR);
+        let quiet = |ticket: &Ticket| ticket.quiet_until().is_none_or(|due| due <= event.received_at);
         let waiting = person.tickets.iter().filter(|(_, t)| t.status(&config.tickets.count) == Status::Open && quiet(t));
         questions.extend(waiting.take(RE_READS).map(|(id, _)| LookUp::Conversation { ticket: id.clone(), contacts: contacts() }));
     }
+    questions.extend(
+        tickets_of_archived_contact(event, person, config).map(|id| LookUp::Conversation { ticket: id.clone(), contacts: contacts() }),
+    );
     if let Kind::Ticket(report) = &event.kind {
         let unsure = || {
             let ticket = person.tickets.get(&report.ticket)?;
@@ -366,6 +386,25 @@ fn look_ups(event: &Event, person: &Person, folded: Folded, config: &Config) -> 
         }
     }
     questions
+}
+
+/// Intercom suspends the conversations of a contact along with it, and takes them up again along with it; whether it tells of
+/// each is not written down. <https://www.intercom.com/help/en/articles/8851551>
+fn tickets_of_archived_contact<'p>(event: &Event, person: &'p Person, config: &Config) -> impl Iterator<Item = &'p TicketId> {
+    let restored = event.kind == Kind::PersonRestored;
+    let concerns = restored || event.kind == Kind::PersonArchived;
+    let contact = event.ids.iter().find(|id| id.kind == IdKind::IntercomId).filter(|_| concerns && event.source == Source::Intercom);
+    let contact = contact.map(|id| id.value.clone());
+    let may_change = move |ticket: &Ticket| match ticket.status(&config.tickets.count) {
+        Status::Open => true,
+        Status::Closed { .. } => restored,
+        Status::Unknown | Status::Gone => false,
+    };
+    let lives_in_it = move |ticket: &Ticket| {
+        let contact = contact.as_deref();
+        contact.is_some() && ticket.contacts().iter().any(|other| Some(person.lives_on_as(other)) == contact)
+    };
+    person.tickets.iter().filter(move |(_, ticket)| lives_in_it(ticket) && may_change(ticket)).map(|(id, _)| id).take(RE_READS)
 }
 
 fn person_view<'a>(person: &'a Person, summary: &Summary, now: Timestamp) -> PersonView<'a> {
@@ -388,8 +427,11 @@ fn ticket_view<'a>(id: &'a TicketId, ticket: &'a Ticket, cause: &Cause<'_>, conf
     let opened_at = ticket.opened_at();
     let resolved_at = match (cause.edge, ticket.status(&config.tickets.count)) {
         (Some((EdgeKind::Resolved, _)), _) => Some(cause.at),
-        (Some((EdgeKind::Opened | EdgeKind::Reopened, _)) | None, Status::Closed { at }) => Some(at),
-        (Some((EdgeKind::Opened | EdgeKind::Reopened, _)) | None, Status::Open | Status::Unknown | Status::Gone) => None,
+        (Some((EdgeKind::Opened | EdgeKind::Reopened | EdgeKind::AiEscalated, _)) | None, Status::Closed { at }) => Some(at),
+        (
+            Some((EdgeKind::Opened | EdgeKind::Reopened | EdgeKind::AiEscalated, _)) | None,
+            Status::Open | Status::Unknown | Status::Gone,
+        ) => None,
     };
     let resolution_time_hrs = opened_at.zip(resolved_at).map(|(from, to)| {
         let hours = to.since(from).millis().max(0) as f64 / 3_600_000.0;
@@ -404,5 +446,7 @@ fn ticket_view<'a>(id: &'a TicketId, ticket: &'a Ticket, cause: &Cause<'_>, conf
         resolved_at,
         resolution_time_hrs,
         episode: cause.edge.map_or(0, |(_, number)| number),
+        handled_by: ticket.handled_by().as_str(),
+        ai_resolution: ticket.ai_resolution().map(AiResolution::as_str),
     }
 }

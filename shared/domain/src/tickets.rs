@@ -3,19 +3,23 @@
 //! Intercom promises no order and repeats itself, and its times are whole seconds. So nothing here counts or remembers "the
 //! last webhook": each ticket keeps, for the conversation and for the Intercom ticket that may share its id, the latest
 //! evidence of being open and the latest evidence of being closed. Each is a maximum; maxima do not care in which order
-//! or how often they are taken. Whether the ticket is open is then a function of these.
+//! or how often they are taken. Whether the ticket is open is then a function of these. So is whether it counts: from the
+//! customer's first word on, whoever began it, and until an AI has resolved it, if no human had to do anything.
 //!
 //! This module knows nothing of people, time of day, routes or vendor JSON.
 
 mod report;
 
-pub use report::{Audience, Author, Evidence, Priority, Register, Sighting, StartedBy, State, TicketFact, TicketId, TicketReport, opening};
+pub use report::{
+    AiReport, AiResolution, Audience, Author, Evidence, HandledBy, Priority, RatingOf, Register, Sighting, StartedBy, State, TicketFact,
+    TicketId, TicketReport, Word, opening,
+};
 
 use crate::id::EventId;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Orders evidence of the same thing: time in the item, then part id, then how much it proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -149,9 +153,26 @@ pub struct Ticket {
     /// We opened it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     ours: bool,
-    /// A human has replied.
-    #[serde(rename = "re", default, skip_serializing_if = "std::ops::Not::not")]
-    answered: bool,
+    /// When the customer first wrote, by payloads that cannot tell it from what we wrote in their name.
+    #[serde(rename = "sp", default, skip_serializing_if = "Option::is_none")]
+    spoke_at: Option<Timestamp>,
+    /// The customer's first and latest answer.
+    #[serde(rename = "w0", default, skip_serializing_if = "Option::is_none")]
+    first_word: Option<Timestamp>,
+    #[serde(rename = "w1", default, skip_serializing_if = "Option::is_none")]
+    last_word: Option<Stamp>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    human: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ai: Option<Ai>,
+    /// It went up in another conversation.
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    merged_at: Option<Timestamp>,
+    /// The Intercom contacts as whom the person takes part, and since when all of them are deleted.
+    #[serde(rename = "as", default, skip_serializing_if = "BTreeSet::is_empty")]
+    contacts: BTreeSet<String>,
+    #[serde(rename = "left", default, skip_serializing_if = "Option::is_none")]
+    left_at: Option<Timestamp>,
     /// Since when each rule's condition on an open ticket has held: the earliest sighting.
     #[serde(rename = "w", default, skip_serializing_if = "BTreeMap::is_empty")]
     window_since: BTreeMap<String, Timestamp>,
@@ -160,6 +181,79 @@ pub struct Ticket {
     /// Episodes that are no longer kept, so that numbers stay.
     #[serde(rename = "e0", default, skip_serializing_if = "is_zero_u32")]
     episodes_dropped: u32,
+    /// The AI gave up, once however often it does, and in which episode.
+    #[serde(rename = "ho", default, skip_serializing_if = "Option::is_none")]
+    ai_gave_up: Option<(Edge, u32)>,
+}
+
+/// What is known of an AI that takes part: maxima again, and one minimum.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Ai {
+    /// A trial by a teammate.
+    #[serde(rename = "pre", default, skip_serializing_if = "std::ops::Not::not")]
+    preview: bool,
+    /// It has handed over to a human.
+    #[serde(rename = "ho", default, skip_serializing_if = "std::ops::Not::not")]
+    handed_over: bool,
+    #[serde(rename = "an", default, skip_serializing_if = "Option::is_none")]
+    answered_at: Option<Timestamp>,
+    /// The latest evidence of each: what it had come to, that this was the end, and that it was not.
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    state: Option<(Stamp, Option<AiResolution>)>,
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    resolved: Option<Stamp>,
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    unresolved: Option<Stamp>,
+    /// The earliest evidence that it was the end.
+    #[serde(rename = "r0", default, skip_serializing_if = "Option::is_none")]
+    first_resolved: Option<Stamp>,
+}
+
+impl Ai {
+    fn see(&mut self, report: AiReport, stamp: Stamp) {
+        self.preview |= report.preview;
+        self.answered_at = self.answered_at.max(report.answered_at);
+        self.state = self.state.max(Some((stamp, report.resolution)));
+        match report.resolution {
+            Some(resolution) if resolution.is_resolved() => {
+                self.resolved = self.resolved.max(Some(stamp));
+                self.first_resolved = earliest(self.first_resolved, Some(stamp));
+            }
+            Some(_) => {
+                self.handed_over = true;
+                self.unresolved = self.unresolved.max(Some(stamp));
+            }
+            None => self.unresolved = self.unresolved.max(Some(stamp)),
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.preview |= other.preview;
+        self.handed_over |= other.handed_over;
+        self.answered_at = self.answered_at.max(other.answered_at);
+        self.state = self.state.max(other.state);
+        self.resolved = self.resolved.max(other.resolved);
+        self.unresolved = self.unresolved.max(other.unresolved);
+        self.first_resolved = earliest(self.first_resolved, other.first_resolved);
+    }
+
+    /// Whether it has resolved the conversation: the later evidence decides, and a word of the customer is evidence that it has
+    /// not.
+    fn read(&self, last_word: Option<Stamp>) -> Reading {
+        let Some(resolved) = self.resolved else { return Reading::Unknown };
+        let Some(unresolved) = self.unresolved.max(last_word) else {
+            return Reading::Closed { at: self.first_resolved.unwrap_or(resolved) };
+        };
+        let later = match (unresolved.2, resolved.2) {
+            // By the passing of time alone it goes from unresolved to resolved, and leaves the item's own time as it is.
+            (Evidence::ReRead, Evidence::ReRead) if unresolved.0 == resolved.0 => Later::Closed,
+            _ => later(unresolved, resolved),
+        };
+        match later {
+            Later::Open { sure } => Reading::Open { since: Some(unresolved), sure },
+            Later::Closed => Reading::Closed { at: self.first_resolved.filter(|first| *first > unresolved).unwrap_or(resolved) },
+        }
+    }
 }
 
 fn is_default(sides: &Sides) -> bool {
@@ -189,6 +283,9 @@ pub struct Edge {
     pub event: EventId,
     #[serde(rename = "t")]
     pub at: Timestamp,
+    /// The event named nobody: whose edge this is.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub whose: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,6 +294,8 @@ pub enum EdgeKind {
     Opened,
     Reopened,
     Resolved,
+    /// An AI could not help.
+    AiEscalated,
 }
 
 impl EdgeKind {
@@ -205,8 +304,18 @@ impl EdgeKind {
             Self::Opened => "opened",
             Self::Reopened => "reopened",
             Self::Resolved => "resolved",
+            Self::AiEscalated => "ai_escalated",
         }
     }
+}
+
+/// The event that edges are noted for.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof<'e> {
+    pub event: &'e EventId,
+    pub at: Timestamp,
+    /// As in [`Edge::whose`].
+    pub whose: Option<&'e str>,
 }
 
 /// What an event shows of a ticket, whatever is known of it besides.
@@ -228,29 +337,52 @@ pub enum Status {
     Closed {
         at: Timestamp,
     },
-    /// Deleted, the person no longer part of it, or not a ticket by the operator's definition.
+    /// Deleted, merged into another, the person no longer part of it, or not a ticket by the operator's definition.
     Gone,
 }
 
 /// Which tickets count as "a user's open ticket" (`tickets.count`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counting {
+    /// Of conversations that are no Intercom tickets: those that one of these began.
     pub started_by: Vec<StartedBy>,
+    /// Of Intercom tickets: those for one of these.
     pub audience: Vec<Audience>,
+    pub ai: AiCounting,
 }
 
 impl Default for Counting {
     fn default() -> Self {
-        Self { started_by: vec![StartedBy::Customer], audience: vec![Audience::Customer] }
+        let started_by = vec![StartedBy::Customer, StartedBy::Teammate, StartedBy::Automation];
+        Self { started_by, audience: vec![Audience::Customer], ai: AiCounting::default() }
     }
 }
+
+/// How conversations count in which an AI answers and no human takes part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AiCounting {
+    /// Until the AI has resolved it, and again when the customer comes back.
+    #[default]
+    UntilResolved,
+    /// By the conversation's own state alone.
+    Always,
+    /// Only once the AI or somebody else has handed it to a human; then as above.
+    WhenHandedOver,
+}
+
+/// Intercom assumes that its AI has resolved a conversation when the customer did not come back for 24 hours, and does not say
+/// that it tells of that: so much later it is asked. <https://www.intercom.com/help/en/articles/8205718>
+const ASSUMED_AFTER: Span = Span::from_mins(24 * 60 + 15);
+/// An open ticket that nothing was heard of for this long is read again.
+const QUIET_FOR: Span = Span::from_hours(24);
 
 /// Episodes kept of one ticket. A crash can only lose the newest; eight leave room for any backlog of redeliveries.
 const EPISODES_KEPT: usize = 8;
 
 impl Ticket {
-    /// Takes in what a report shows. Order and repetition do not matter.
-    pub fn see(&mut self, report: &TicketReport, occurred_at: Timestamp) {
+    /// Takes in what a report shows. Order and repetition do not matter. `names`: it says that the person takes part, as
+    /// these contacts; else it says nothing of who does.
+    pub fn see<'c>(&mut self, report: &TicketReport, occurred_at: Timestamp, names: Option<impl Iterator<Item = &'c str>>) {
         for sighting in &report.seen {
             let stamp = Stamp(sighting.at, sighting.part, sighting.evidence);
             match sighting.register {
@@ -272,12 +404,33 @@ impl Ticket {
             | TicketFact::Prioritised
             | TicketFact::Tagged { .. }
             | TicketFact::Rated { .. }
+            | TicketFact::AiRated { .. }
             | TicketFact::Updated
             | TicketFact::Ours
-            | TicketFact::ReRead => self.attached = self.attached.max(Some(Stamp(seen_at.0, 0, evidence))),
+            | TicketFact::ReRead => {
+                if names.is_some() {
+                    self.attached = self.attached.max(Some(Stamp(seen_at.0, 0, evidence)));
+                }
+            }
+        }
+        if report.fact != TicketFact::Detached {
+            self.contacts.extend(names.into_iter().flatten().map(str::to_owned));
         }
         self.ours |= report.fact == TicketFact::Ours;
-        self.answered |= matches!(report.fact, TicketFact::Replied { by: Author::Customer | Author::Teammate });
+        let replied = matches!(report.fact, TicketFact::Replied { by: Author::Customer });
+        let replied = replied.then_some(Word { at: seen_at.0, part: seen_at.1 });
+        for word in replied.into_iter().chain(report.word) {
+            self.first_word = earliest(self.first_word, Some(word.at));
+            self.last_word = self.last_word.max(Some(Stamp(word.at, word.part, Evidence::Cause)));
+        }
+        self.spoke_at = earliest(self.spoke_at, report.spoke_at);
+        self.human |= report.human || matches!(report.fact, TicketFact::Replied { by: Author::Teammate });
+        if let Some(ai) = report.ai {
+            self.ai.get_or_insert_default().see(ai, Stamp(seen_at.0, seen_at.1, evidence));
+        }
+        if report.merged {
+            self.merged_at = self.merged_at.max(Some(seen_at.0));
+        }
         self.opened_at = earliest(self.opened_at, report.opened_at);
         if let Some(priority) = report.priority {
             self.priority = self.priority.max(Some((seen_at.0, seen_at.1, priority)));
@@ -311,30 +464,73 @@ impl Ticket {
         *entry = since.min(*entry);
     }
 
+    /// The contacts as whom the person takes part are deleted, since then, or are not.
+    pub fn leave(&mut self, left_at: Option<Timestamp>) {
+        self.left_at = left_at;
+    }
+
+    /// The contacts as whom the person takes part.
+    pub fn contacts(&self) -> &BTreeSet<String> {
+        &self.contacts
+    }
+
     pub fn status(&self, counting: &Counting) -> Status {
-        if self.deleted_at.is_some() || !self.counts(counting) || self.detached > self.attached {
+        if self.is_over_for_good() || !self.counts(counting) || self.detached > self.attached {
             return Status::Gone;
         }
-        match (self.conversation.read(), self.ticket.read()) {
+        let status = match (self.conversation.read(), self.ticket.read()) {
             (Reading::Unknown, Reading::Unknown) => Status::Unknown,
             (Reading::Open { .. }, Reading::Unknown | Reading::Open { .. }) | (Reading::Unknown, Reading::Open { .. }) => Status::Open,
             (Reading::Closed { at }, Reading::Unknown) | (Reading::Unknown, Reading::Closed { at }) => Status::Closed { at: at.at() },
             // Either end signal closes, whichever came first ...
             (Reading::Closed { at: a }, Reading::Closed { at: b }) => Status::Closed { at: a.at().min(b.at()) },
-            // ... and only a later transition to open, not a register that merely never closed, opens again.
+            // ... and only a later transition to open, or a later word of the customer, opens again; a register that merely never
+            // closed does not.
             (Reading::Open { since, .. }, Reading::Closed { at }) | (Reading::Closed { at }, Reading::Open { since, .. }) => {
-                if since.is_some_and(|since| since > at) { Status::Open } else { Status::Closed { at: at.at() } }
+                if since.max(self.last_word).is_some_and(|since| since > at) { Status::Open } else { Status::Closed { at: at.at() } }
             }
+        };
+        match (status, self.resolved_by_ai(counting)) {
+            (Status::Open, Reading::Closed { at }) => Status::Closed { at: at.at() },
+            (Status::Closed { at: closed }, Reading::Closed { at }) => Status::Closed { at: closed.min(at.at()) },
+            (status, _) => status,
         }
+    }
+
+    /// Whether an AI alone has brought the conversation to its end. An Intercom ticket waits for a human whatever the AI says.
+    fn resolved_by_ai(&self, counting: &Counting) -> Reading {
+        match &self.ai {
+            Some(ai) if !self.human && !self.is_intercom_ticket() && counting.ai != AiCounting::Always => ai.read(self.last_word),
+            _ => Reading::Unknown,
+        }
+    }
+
+    /// Deleted, merged into another that goes on in its place, or its contacts are deleted.
+    fn is_over_for_good(&self) -> bool {
+        let merged = self.merged_at.is_some_and(|merged| self.conversation.open.is_none_or(|open| open.at() <= merged));
+        self.deleted_at.is_some() || self.left_at.is_some() || merged
     }
 
     /// The webhooks so far cannot tell whether it is open or whether the person is part of it: Intercom must be asked.
     pub fn needs_re_read(&self, counting: &Counting) -> bool {
-        if self.deleted_at.is_some() || !self.counts(counting) {
+        if self.is_over_for_good() || !self.counts(counting) {
             return false;
         }
-        let unsure = |sides: &Sides| matches!(sides.read(), Reading::Open { sure: false, .. });
-        unsure(&self.conversation) || unsure(&self.ticket) || self.membership_is_unsure()
+        let unsure = |reading| matches!(reading, Reading::Open { sure: false, .. });
+        unsure(self.conversation.read()) || unsure(self.ticket.read()) || self.ai_is_unsure(counting) || self.membership_is_unsure()
+    }
+
+    /// Where the conversation is closed, it does not matter.
+    fn ai_is_unsure(&self, counting: &Counting) -> bool {
+        matches!(self.resolved_by_ai(counting), Reading::Open { sure: false, .. }) && self.status(counting) == Status::Open
+    }
+
+    /// When Intercom is to be asked whether it is still open, if nothing is heard of it until then.
+    pub fn quiet_until(&self) -> Option<Timestamp> {
+        match &self.ai {
+            Some(ai) if self.handled_by() == HandledBy::Ai => ai.answered_at.or(self.last_seen()).map(|at| at.plus(ASSUMED_AFTER)),
+            _ => self.last_seen().map(|at| at.plus(QUIET_FOR)),
+        }
     }
 
     fn membership_is_unsure(&self) -> bool {
@@ -346,20 +542,51 @@ impl Ticket {
         }
     }
 
-    /// Whether the operator's definition of a ticket fits, as far as is known. What we opened ourselves is none until a human
-    /// replies.
+    /// Whether the operator's definition of a ticket fits, as far as is known: the customer has spoken in it, whoever began it,
+    /// or it is an Intercom ticket for them. Where nobody can say who began it, it counts.
     pub fn counts(&self, counting: &Counting) -> bool {
-        if self.ours && !self.answered {
+        let preview = self.ai.as_ref().is_some_and(|ai| ai.preview);
+        if preview || !self.audience.is_none_or(|audience| counting.audience.contains(&audience)) {
             return false;
         }
-        self.started_by.is_none_or(|by| counting.started_by.contains(&by)) && self.audience.is_none_or(|a| counting.audience.contains(&a))
+        // What we wrote in the customer's name is no word of theirs.
+        if self.ours && self.first_word.is_none() {
+            return false;
+        }
+        if self.is_intercom_ticket() {
+            return true;
+        }
+        let began_it = self.started_by.is_none_or(|by| by == StartedBy::Customer);
+        let handed_over = || self.human || self.ai.as_ref().is_some_and(|ai| ai.handed_over);
+        (began_it || self.spoke_at.is_some() || self.first_word.is_some())
+            && self.started_by.is_none_or(|by| counting.started_by.contains(&by))
+            && (counting.ai != AiCounting::WhenHandedOver || handed_over())
+    }
+
+    /// It is more than a conversation.
+    fn is_intercom_ticket(&self) -> bool {
+        self.audience.is_some() || self.ticket != Sides::default()
+    }
+
+    pub fn handled_by(&self) -> HandledBy {
+        match &self.ai {
+            _ if self.human => HandledBy::Human,
+            Some(_) => HandledBy::Ai,
+            None => HandledBy::Nobody,
+        }
+    }
+
+    /// What an AI had come to when it was last heard of.
+    pub fn ai_resolution(&self) -> Option<AiResolution> {
+        self.ai.as_ref()?.state?.1
     }
 
     /// Brings the episodes in line with the state and notes `event` as evidence where it is the first. An opening that is
     /// not sure begins no further episode: Intercom is being asked, and its answer may deny it.
-    pub fn note_edges(&mut self, status: Status, sure: bool, shown: Shown, event: &EventId, occurred_at: Timestamp) {
-        let edge = |at| Some(Edge { event: event.clone(), at });
-        let opened_at = self.opened_at.unwrap_or(occurred_at);
+    pub fn note_edges(&mut self, status: Status, sure: bool, shown: Shown, proof: Proof<'_>) {
+        let Proof { event, at: occurred_at, whose } = proof;
+        let edge = |at| Some(Edge { event: event.clone(), at, whose: whose.map(str::to_owned) });
+        let opened_at = self.began_to_count().unwrap_or(occurred_at);
         let mut began = false;
         match status {
             Status::Unknown => return,
@@ -396,6 +623,10 @@ impl Ticket {
         {
             first.opened = edge(opened_at);
         }
+        if self.ai_gave_up.is_none() && self.ai.as_ref().is_some_and(|ai| ai.handed_over) {
+            let episode = self.episodes_dropped.saturating_add(u32::try_from(self.episodes.len()).unwrap_or(u32::MAX));
+            self.ai_gave_up = edge(occurred_at).map(|edge| (edge, episode));
+        }
         while self.episodes.len() > EPISODES_KEPT {
             self.episodes.remove(0);
             self.episodes_dropped += 1;
@@ -413,6 +644,9 @@ impl Ticket {
                 edges.push((EdgeKind::Resolved, number, edge));
             }
         }
+        edges.extend(
+            self.ai_gave_up.iter().filter(|(edge, _)| edge.event == *event).map(|(edge, number)| (EdgeKind::AiEscalated, *number, edge)),
+        );
         edges
     }
 
@@ -429,7 +663,16 @@ impl Ticket {
         self.started_by = earliest(self.started_by, other.started_by);
         self.audience = earliest(self.audience, other.audience);
         self.ours |= other.ours;
-        self.answered |= other.answered;
+        self.spoke_at = earliest(self.spoke_at, other.spoke_at);
+        self.first_word = earliest(self.first_word, other.first_word);
+        self.last_word = self.last_word.max(other.last_word);
+        self.human |= other.human;
+        if let Some(ai) = other.ai {
+            self.ai.get_or_insert_default().merge(ai);
+        }
+        self.merged_at = self.merged_at.max(other.merged_at);
+        self.contacts.extend(other.contacts);
+        self.ai_gave_up = self.ai_gave_up.take().or(other.ai_gave_up);
         if self.category < other.category {
             self.category = other.category;
         }
@@ -442,8 +685,15 @@ impl Ticket {
         }
     }
 
+    /// When it was opened or, if somebody else began the conversation, when the customer first wrote in it.
+    fn began_to_count(&self) -> Option<Timestamp> {
+        let wrote_at = if self.ours { self.first_word } else { earliest(self.spoke_at, self.first_word) };
+        let theirs = self.started_by.is_none_or(|by| by == StartedBy::Customer) && !self.ours;
+        if theirs || self.is_intercom_ticket() { self.opened_at } else { wrote_at.max(self.opened_at) }
+    }
+
     pub fn opened_at(&self) -> Option<Timestamp> {
-        self.opened_at.or_else(|| [self.conversation.open, self.ticket.open].into_iter().flatten().map(Stamp::at).min())
+        self.began_to_count().or_else(|| [self.conversation.open, self.ticket.open].into_iter().flatten().map(Stamp::at).min())
     }
 
     pub fn priority(&self) -> Option<Priority> {

@@ -129,6 +129,7 @@ fn what_is_commented_out_in_the_shipped_file_is_valid() {
     assert_eq!(
         examples,
         [
+            "Fin could not help",
             "VIPs",
             "asked for a call",
             "behaviour to Intercom",

@@ -8,7 +8,7 @@ use trefoil_domain::action::{CustomerioEvent, CustomerioVerb, Verb};
 use trefoil_domain::config::{self, EMBEDDED, Trigger, What};
 use trefoil_domain::event::{Attributes, Behaviour, Event, Kind, List, ListKind, Profile, Source, Workspace, event_id};
 use trefoil_domain::rules::{Decision, PersonView, Rendered, Routes, Scope, TicketView, fields};
-use trefoil_domain::tickets::{Author, TicketFact, TicketId, TicketReport};
+use trefoil_domain::tickets::{Author, RatingOf, TicketFact, TicketId, TicketReport};
 use trefoil_domain::time::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_millis(1_768_018_948_240);
@@ -56,6 +56,8 @@ fn ticket() -> TicketView<'static> {
         resolved_at: None,
         resolution_time_hrs: Some(5.263_888),
         episode: 1,
+        handled_by: "human",
+        ai_resolution: Some("escalated"),
     }
 }
 
@@ -124,7 +126,7 @@ fn the_shipped_routes() {
         ),
         (
             Trigger::intercom(What::TicketRated),
-            TicketFact::Rated { score: 2 },
+            TicketFact::Rated { score: 2, of: RatingOf::Teammate },
             "csat_score_submitted",
             json!({"score": 2, "ticket_id": "215468"}),
         ),
@@ -186,7 +188,13 @@ fn score_and_author_are_there_on_their_own_events() {
         \x20 - { name: b, on: intercom.ticket.replied, when: event.replied_by == \"teammate\", do: [ customerio.track_event: { name: b } ] }\n";
     let (_, routes) = config::check("test.yaml", text).unwrap_or_else(|problems| panic!("{problems}"));
     let skipped = vec![Decision::Skip("when_false".to_owned())];
-    let rated = |score| decide_all(&routes, Trigger::intercom(What::TicketRated), &ticket_event(TicketFact::Rated { score }, json!({})));
+    let rated = |score| {
+        decide_all(
+            &routes,
+            Trigger::intercom(What::TicketRated),
+            &ticket_event(TicketFact::Rated { score, of: RatingOf::Teammate }, json!({})),
+        )
+    };
     assert_eq!((rated(2), rated(3)), (took("a", json!({})), skipped.clone()));
     let replied = |by| decide_all(&routes, Trigger::intercom(What::TicketReplied), &ticket_event(TicketFact::Replied { by }, json!({})));
     assert_eq!(

@@ -35,12 +35,20 @@ fn take(person: &mut Person, config: &Config, at: Timestamp, report: TicketRepor
         workspace,
         occurred_at: at,
         received_at: at,
-        ids: Vec::new(),
+        ids: vec![Identifier::new(IdKind::IntercomId, "c1").expect("valid")],
         person: None,
         origin: None,
         kind: Kind::Ticket(report),
     };
     fold(person, &event, None, config, at)
+}
+
+fn id(ticket: &str) -> TicketId {
+    TicketId::new(ticket).expect("valid")
+}
+
+fn status(person: &Person, config: &Config) -> Status {
+    person.tickets[&id("1")].status(&config.tickets.count)
 }
 
 fn saw(register: Register, state: State, at: i64, part: u64, evidence: Evidence) -> Sighting {
@@ -116,13 +124,90 @@ fn either_end_signal_closes_and_only_a_later_opening_opens_again() {
 }
 
 #[test]
-fn what_a_teammate_began_does_not_count() {
+fn what_somebody_else_began_counts_once_the_customer_has_spoken() {
+    let config = config::embedded();
+    for by in [StartedBy::Teammate, StartedBy::Automation] {
+        let mut person = person();
+        let began = |fact, at| TicketReport { started_by: Some(by), ..report("1", fact, vec![saw(Conversation, Open, at, 0, Plain)]) };
+        let has_open_ticket = |person: &Person| Summary::of(person, &config, secs(9)).has_open_ticket();
+        take(&mut person, &config, secs(1), began(TicketFact::Opened, 1));
+        take(&mut person, &config, secs(2), began(TicketFact::Replied { by: Author::Bot }, 2));
+        assert!(!has_open_ticket(&person));
+        // A note, of which the payload shows that the customer has written meanwhile.
+        let mut noted = began(TicketFact::Updated, 5);
+        noted.spoke_at = Some(secs(4));
+        take(&mut person, &config, secs(5), noted);
+        assert!(has_open_ticket(&person));
+        assert_eq!(Summary::of(&person, &config, secs(9)).opened_at, Some(secs(4)), "it is a ticket since then");
+    }
+}
+
+#[test]
+fn where_nobody_says_who_began_it_counts() {
     let config = config::embedded();
     let mut person = person();
-    let mut report = report("1", TicketFact::Opened, vec![saw(Conversation, Open, 1, 0, Cause)]);
-    report.started_by = Some(StartedBy::Teammate);
-    take(&mut person, &config, secs(1), report);
+    let unknown = |fact, at| TicketReport { started_by: None, ..report("1", fact, vec![saw(Conversation, Open, at, 0, Plain)]) };
+    take(&mut person, &config, secs(1), unknown(TicketFact::Updated, 1));
+    assert!(Summary::of(&person, &config, secs(1)).has_open_ticket());
+}
+
+#[test]
+fn an_intercom_ticket_for_customers_counts_whoever_opened_its_conversation() {
+    let config = config::embedded();
+    for (audience, counts) in [(Audience::Customer, true), (Audience::BackOffice, false), (Audience::Tracker, false)] {
+        let mut person = person();
+        let mut opened = report("1", TicketFact::Opened, vec![saw(Ticket, Open, 1, 0, Cause)]);
+        (opened.started_by, opened.audience) = (None, Some(audience));
+        let mut assigned = report("1", TicketFact::Updated, vec![saw(Conversation, Open, 5, 7, Plain)]);
+        assigned.started_by = Some(StartedBy::Teammate);
+        for report in [opened, assigned] {
+            take(&mut person, &config, secs(5), report);
+            assert_eq!(Summary::of(&person, &config, secs(5)).has_open_ticket(), counts, "{audience:?}");
+        }
+    }
+}
+
+#[test]
+fn who_began_is_a_narrowing_that_an_intercom_ticket_is_free_of() {
+    let (config, _) = config::check("t.yaml", "version: 1\ntickets: { count: { started_by: [customer] } }\n").expect("a file");
+    let mut person = person();
+    let mut replied = report("1", TicketFact::Replied { by: Author::Customer }, vec![saw(Conversation, Open, 1, 3, Plain)]);
+    replied.started_by = Some(StartedBy::Automation);
+    take(&mut person, &config, secs(1), replied);
     assert!(!Summary::of(&person, &config, secs(1)).has_open_ticket());
+    let mut became = report("1", TicketFact::Updated, vec![saw(Conversation, Open, 2, 4, Plain)]);
+    became.audience = Some(Audience::Customer);
+    take(&mut person, &config, secs(2), became);
+    assert!(Summary::of(&person, &config, secs(2)).has_open_ticket());
+}
+
+/// A reply of the customer at a resolved ticket, whose conversation never closed: they wait.
+#[test]
+fn a_word_of_the_customer_after_the_end_opens_again() {
+    let config = config::embedded();
+    let mut person = person();
+    let told = |fact, seen| report("1", fact, vec![seen]);
+    take(&mut person, &config, secs(1), told(TicketFact::Opened, saw(Conversation, Open, 1, 1, Cause)));
+    take(&mut person, &config, secs(5), told(TicketFact::Closed, saw(Ticket, Closed, 5, 5, Cause)));
+    take(&mut person, &config, secs(9), told(TicketFact::Updated, saw(Conversation, Open, 9, 8, Plain)));
+    assert_eq!(status(&person, &config), Status::Closed { at: secs(5) });
+    let replied = TicketFact::Replied { by: Author::Customer };
+    take(&mut person, &config, secs(9), told(replied, saw(Conversation, Open, 9, 9, Plain)));
+    assert_eq!(status(&person, &config), Status::Open);
+    take(&mut person, &config, secs(11), told(TicketFact::Closed, saw(Conversation, Closed, 11, 11, Cause)));
+    assert_eq!(status(&person, &config), Status::Closed { at: secs(5) });
+}
+
+#[test]
+fn what_went_up_in_another_conversation_is_no_resolution() {
+    let config = config::embedded();
+    let mut person = person();
+    take(&mut person, &config, secs(1), report("1", TicketFact::Opened, vec![saw(Conversation, Open, 1, 1, Cause)]));
+    let merged = TicketReport { merged: true, ..report("1", TicketFact::Closed, vec![saw(Conversation, Closed, 5, 5, Plain)]) };
+    take(&mut person, &config, secs(5), merged);
+    assert_eq!(status(&person, &config), Status::Gone);
+    let ticket = &person.tickets[&id("1")];
+    assert!(ticket.episodes().iter().all(|episode| episode.resolved.is_none()), "nothing was resolved");
 }
 
 #[test]
@@ -187,7 +272,7 @@ fn a_window_never_becomes_shorter() {
     let config = config::embedded();
     let mut person = person();
     let rate = |score, at: i64| {
-        let mut rated = report("1", TicketFact::Rated { score }, vec![saw(Conversation, Closed, at, 0, Plain)]);
+        let mut rated = report("1", TicketFact::Rated { score, of: RatingOf::Teammate }, vec![saw(Conversation, Closed, at, 0, Plain)]);
         rated.priority = Some(Priority::High);
         rated
     };

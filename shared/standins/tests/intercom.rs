@@ -429,3 +429,52 @@ async fn a_receiver_that_does_not_answer_is_too_late() {
     assert!(matches!(sent, Err(SendError::TooLate(_))), "{sent:?}");
     drop(kept);
 }
+
+// -------------------------------------------------------------------------------------------------- Fin
+
+#[tokio::test]
+async fn what_fin_comes_to_has_the_words_of_the_version_and_the_customers_return_takes_it_back() {
+    for (api_version, state) in [(ApiVersion::V2_14, "routed_to_team"), (ApiVersion::V2_15, "escalated"), (ApiVersion::V2_16, "escalated")]
+    {
+        let desk = Desk::start(Options { api_version, ..Options::default() }).await;
+        let ada = desk.ada();
+        let (id, opened) = desk.intercom.open_conversation_as_bot(&ada, Priority::None).expect("a contact");
+        let opened = item(&opened);
+        assert_eq!((&opened["source"]["delivered_as"], &opened["first_contact_reply"]), (&json!("operator_initiated"), &Value::Null));
+        assert!(desk.intercom.fin_comes_to(&id, "escalated").is_err(), "Fin takes no part yet");
+        let answered = &desk.intercom.reply(&id, Author::Bot, "Try this").expect("a conversation")[0];
+        assert_eq!(item(answered)["ai_agent"]["resolution_state"], Value::Null);
+        desk.intercom.fin_comes_to(&id, "escalated").expect("Fin takes part");
+        let asked = desk.get(&format!("/conversations/{id}")).await.json();
+        assert_eq!((&asked["ai_agent"]["resolution_state"], &asked["ai_agent_participated"]), (&json!("escalated"), &json!(true)));
+        let again = &desk.intercom.reply(&id, Author::Bot, "I am passing you on").expect("a conversation")[0];
+        assert_eq!(item(again)["ai_agent"]["resolution_state"], state);
+        desk.clock.advance(Duration::from_mins(1));
+        let back = &desk.intercom.reply(&id, Author::Contact(ada.clone()), "It is broken").expect("a conversation")[0];
+        assert_eq!(item(back)["ai_agent"]["resolution_state"], Value::Null);
+        assert_eq!(item(back)["first_contact_reply"]["created_at"], item(back)["updated_at"]);
+    }
+}
+
+#[tokio::test]
+async fn previews_scores_and_merges_say_what_they_are() {
+    for (api_version, rated) in [(ApiVersion::V2_16, "admin"), (ApiVersion::V2_17, "workflow")] {
+        let desk = Desk::start(Options { api_version, ..Options::default() }).await;
+        let ada = desk.ada();
+        let (_, preview) = desk.intercom.preview_fin(&ada).expect("a contact");
+        assert_eq!(item(&preview)["ai_agent"]["source_type"], "fin_preview");
+        let (id, _) = desk.intercom.open_conversation(&ada, Priority::None).expect("a contact");
+        desk.intercom.reply(&id, Author::Bot, "Try this").expect("a conversation");
+        let of_fin = item(&desk.intercom.rate_fin(&id, 2).expect("Fin takes part"));
+        assert_eq!((&of_fin["ai_agent"]["rating"], &of_fin["conversation_rating"]), (&json!(2), &Value::Null));
+        let of_workflow = item(&desk.intercom.rate_for_workflow(&id, 4).expect("a conversation"));
+        assert_eq!(of_workflow["conversation_rating"]["teammate"]["type"], rated);
+        let (other, _) = desk.intercom.open_conversation(&ada, Priority::None).expect("a contact");
+        let merged = item(&desk.intercom.merge_conversations(&other, &id).expect("two conversations"));
+        assert_eq!((&merged["id"], &merged["state"]), (&json!(other), &json!("closed")));
+        assert_eq!(merged["conversation_parts"]["conversation_parts"][0]["part_type"], "merged_secondary_conversation");
+        let primary = desk.get(&format!("/conversations/{id}")).await.json();
+        let last = primary["conversation_parts"]["conversation_parts"].as_array().and_then(|parts| parts.last()).expect("a part");
+        assert_eq!((&last["part_type"], &primary["state"]), (&json!("merged_primary_conversation"), &json!("open")));
+    }
+}

@@ -18,7 +18,7 @@ use trefoil_domain::outcome::Outcome;
 use trefoil_domain::time::{Span, Timestamp};
 
 /// Always sent: otherwise the setting of the app decides, which somebody may change.
-const VERSION: (&str, &str) = ("intercom-version", "2.16");
+const VERSION: (&str, &str) = ("intercom-version", "2.17");
 
 /// What the limit is counted over.
 const WINDOW: Span = Span::from_secs(10);

@@ -6,12 +6,14 @@
 
 use super::client::{IntercomClient, canonical_contact, read, unreadable};
 use super::contact::{identifiers, profile};
+use super::normalize::MOST_CONTACTS;
 use super::outcome::Verdict;
 use super::request::MOST_CONVERSATION_BYTES;
 use super::request::Request;
-use super::ticket::{Proof, conversation_sighting, last_part, report, seen_at, ticket_sighting};
+use super::ticket::{Around, Proof, conversation_sighting, last_part, report, seen_at, ticket_sighting};
 use super::wire::{Contact, Item, Part, nested};
 use crate::http::Answer;
+use std::collections::BTreeSet;
 use trefoil_domain::event::{Event, IdKind, Identifier, Kind, Merged, Profile, Source, Workspace, event_id};
 use trefoil_domain::id::EventId;
 use trefoil_domain::job::LookUp;
@@ -103,6 +105,10 @@ impl IntercomClient {
             return Err(unreadable());
         }
         let reading = ReRead::of(question, ticket, register, &item)?;
+        if contacts.is_empty() {
+            let everybody = reading.everybody();
+            return if everybody.is_empty() { Err(Outcome::skipped("no_contacts")) } else { Ok(everybody) };
+        }
         let present = reading.present(contacts);
         if !present.is_empty() {
             return Ok(present);
@@ -194,7 +200,7 @@ impl<'q> ReRead<'q> {
     }
 
     fn answer(&self, asked: &str, ids: Vec<Identifier>, fact: TicketFact, occurred_at: Timestamp) -> Event {
-        let report = report(self.ticket.clone(), self.register, self.item, fact, self.seen.clone());
+        let report = report(self.ticket.clone(), self.register, self.item, Around::default(), fact, self.seen.clone());
         self.question.answer(asked, ids, occurred_at, Kind::Ticket(report))
     }
 
@@ -203,6 +209,12 @@ impl<'q> ReRead<'q> {
         let author = self.item.source.0.as_ref().and_then(|source| source.author.0.as_ref());
         let listed = self.item.contacts.iter().find(|listed| listed.id.get() == Some(contact))?;
         Some(identifiers(listed, author))
+    }
+
+    /// For whoever takes part.
+    fn everybody(&self) -> Vec<Event> {
+        let all: BTreeSet<&str> = self.item.contacts.iter().filter_map(|listed| listed.id.get()).take(MOST_CONTACTS).collect();
+        all.into_iter().filter_map(|id| Some(self.answer(id, self.listed(id)?, TicketFact::ReRead, self.at))).collect()
     }
 
     fn present(&self, contacts: &[String]) -> Vec<Event> {
@@ -247,7 +259,7 @@ fn deleted(question: Question<'_>, ticket: &TicketId, contacts: &[String]) -> Ve
     let gone = Item::default();
     let events = contacts.iter().map(|asked| {
         let ids = Identifier::new(IdKind::IntercomId, asked).into_iter().collect();
-        let report = report(ticket.clone(), Register::Conversation, &gone, TicketFact::Deleted, Vec::new());
+        let report = report(ticket.clone(), Register::Conversation, &gone, Around::default(), TicketFact::Deleted, Vec::new());
         question.answer(asked, ids, question.now, Kind::Ticket(report))
     });
     events.collect()

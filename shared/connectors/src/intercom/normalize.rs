@@ -3,20 +3,20 @@
 //! gets past this point; of what it all began with there is a hash.
 
 use super::contact::identifiers;
-use super::ticket::{Proof, Transition, conversation_sighting, last_part, report, seen_at, ticket_sighting, transition};
+use super::ticket::{Around, Proof, Transition, author, conversation_sighting, last_part, report, seen_at, ticket_sighting, transition};
 use super::topic::Says;
 use super::webhooks::Notification;
-use super::wire::{Contact, Item, Part, Rating, Tag, nested};
+use super::wire::{AiAgent, Contact, Item, Part, Rating, Tag, nested};
 use crate::lenient::Object;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use trefoil_domain::event::{Event, Identifier, Kind, Origin, Source, event_id};
 use trefoil_domain::id::EventId;
-use trefoil_domain::tickets::{Author, Register, TicketFact, TicketId};
+use trefoil_domain::tickets::{Author, RatingOf, Register, TicketFact, TicketId};
 use trefoil_domain::time::Timestamp;
 
 /// More than any conversation can have. Taking the first hundred would lose the others silently.
-const MOST_CONTACTS: usize = 100;
+pub(super) const MOST_CONTACTS: usize = 100;
 const MOST_TAGS: usize = 50;
 pub(super) const LONGEST_NAME_CHARS: usize = 255;
 
@@ -32,6 +32,7 @@ pub(super) fn tickets(notification: &Notification<'_>, register: Register, says:
     let contacts = contacts(&outer, item, says)?;
     let seen = Seen::of(notification, register, says, &outer, item);
 
+    let around = Around { started_by: if let Says::Opened(by) = says { by } else { None }, part: outer.ticket_part.0.as_ref() };
     let mut events = Vec::new();
     // The score of somebody who is not named here belongs to whoever is.
     let rater = rating(&outer, item).filter(|_| says == Says::Rated).and_then(|(rating, _)| rated_by(rating));
@@ -58,7 +59,7 @@ pub(super) fn tickets(notification: &Notification<'_>, register: Register, says:
                 ids: contact.as_ref().map(|c| c.ids.clone()).unwrap_or_default(),
                 person: None,
                 origin: seen.last.and_then(|p| p.app_package_code.get()).map(|code| Origin(code.to_owned())),
-                kind: Kind::Ticket(report(id.clone(), register, item, fact.what, seen.sighting.into_iter().collect())),
+                kind: Kind::Ticket(report(id.clone(), register, item, around, fact.what, seen.sighting.into_iter().collect())),
             });
         }
     }
@@ -113,7 +114,7 @@ struct Party<'i> {
     ids: Vec<Identifier>,
 }
 
-/// One entry for each person; a single `None` where the item names nobody and cannot.
+/// One entry for each person; a single `None` where the item names nobody: it concerns whoever is known to take part.
 fn contacts<'i>(outer: &'i Item<'_>, item: &'i Item<'_>, says: Says) -> Result<Vec<Option<Party<'i>>>, Unusable> {
     let author = item.source.0.as_ref().and_then(|source| source.author.0.as_ref());
     let party = |contact: &'i Contact<'_>| {
@@ -123,7 +124,7 @@ fn contacts<'i>(outer: &'i Item<'_>, item: &'i Item<'_>, says: Says) -> Result<V
     let mut parties: Vec<Party<'_>> = match says {
         Says::Deleted => return Ok(vec![None]),
         Says::Attached | Says::Detached => outer.contact.0.iter().filter_map(party).collect(),
-        Says::Opened
+        Says::Opened(_)
         | Says::Replied(_)
         | Says::Snoozed
         | Says::Closed
@@ -135,8 +136,13 @@ fn contacts<'i>(outer: &'i Item<'_>, item: &'i Item<'_>, says: Says) -> Result<V
         | Says::Updated => item.contacts.iter().filter_map(party).collect(),
     };
     if parties.is_empty() {
-        let too_old = outer.conversation_message.0.is_some() || item.conversation_message.0.is_some();
-        return Err(Unusable(if too_old { "api_version_below_2_5" } else { "no_contacts" }));
+        if outer.conversation_message.0.is_some() || item.conversation_message.0.is_some() {
+            return Err(Unusable("api_version_below_2_5"));
+        }
+        return match says {
+            Says::Attached | Says::Detached => Err(Unusable("no_contacts")),
+            _ => Ok(vec![None]),
+        };
     }
     if parties.len() > MOST_CONTACTS {
         return Err(Unusable("over_100_contacts"));
@@ -175,7 +181,7 @@ impl<'i, 'a> Seen<'i, 'a> {
 /// A conversation comes with the parts that caused the notification, except that a tag or a rating is put on what is there.
 fn conversation_proof(says: Says) -> Proof {
     match says {
-        Says::Opened => Proof::Birth,
+        Says::Opened(_) => Proof::Birth,
         Says::Tagged | Says::Rated | Says::Attached | Says::Detached | Says::Deleted => Proof::Nothing,
         Says::Replied(_) | Says::Snoozed | Says::Closed | Says::Reopened | Says::StateChanged | Says::Prioritised | Says::Updated => {
             Proof::PartsAreCauses
@@ -186,7 +192,7 @@ fn conversation_proof(says: Says) -> Proof {
 /// A ticket comes with its whole history.
 fn ticket_proof(says: Says) -> Proof {
     match says {
-        Says::Opened => Proof::Birth,
+        Says::Opened(_) => Proof::Birth,
         Says::Closed | Says::Reopened | Says::StateChanged => Proof::PartsAreCauses,
         Says::Rated | Says::Attached | Says::Detached | Says::Deleted => Proof::Nothing,
         Says::Replied(_) | Says::Snoozed | Says::Prioritised | Says::Tagged | Says::Updated => Proof::PartsAreHistory,
@@ -209,7 +215,7 @@ impl Fact {
 /// What happened to this person. `rated_it`: a score, if there is one, is theirs.
 fn facts(says: Says, seen: &Seen<'_, '_>, outer: &Item<'_>, item: &Item<'_>, rated_it: bool) -> Result<Vec<Fact>, Unusable> {
     let what = match says {
-        Says::Opened => TicketFact::Opened,
+        Says::Opened(_) => TicketFact::Opened,
         Says::Replied(otherwise) => TicketFact::Replied { by: replied_by(seen.last, otherwise) },
         Says::Snoozed => TicketFact::Snoozed,
         Says::Closed => TicketFact::Closed,
@@ -233,12 +239,10 @@ fn facts(says: Says, seen: &Seen<'_, '_>, outer: &Item<'_>, item: &Item<'_>, rat
 
 /// Bots reply under topics of teammates as well, so the part knows better.
 fn replied_by(last: Option<&Part<'_>>, otherwise: Author) -> Author {
-    let author = last.and_then(|part| part.author.0.as_ref()).and_then(|author| author.kind.get());
-    match (otherwise, author) {
+    let wrote = last.and_then(|part| part.author.0.as_ref()).filter(|author| author.kind.get().is_some());
+    match (otherwise, wrote) {
         (Author::Customer, _) | (_, None) => otherwise,
-        (_, Some("admin" | "team")) => Author::Teammate,
-        (_, Some("user" | "lead" | "contact")) => Author::Customer,
-        (_, Some(_)) => Author::Bot,
+        (_, Some(wrote)) => author(wrote).unwrap_or(Author::Bot),
     }
 }
 
@@ -275,13 +279,27 @@ fn tagged(seen: &Seen<'_, '_>, outer: &Item<'_>, item: &Item<'_>) -> Result<Vec<
     Ok(facts.into_iter().map(|(tag, at)| Fact { what: TicketFact::Tagged { tag }, at, retold }).collect())
 }
 
+/// The later of the two ratings is the news. Where only one says when it was given, it is the conversation's own, which always
+/// does.
 fn rated(seen: &Seen<'_, '_>, outer: &Item<'_>, item: &Item<'_>, rated_it: bool) -> Fact {
-    match rating(outer, item).filter(|_| rated_it) {
-        Some((rating, score)) => {
-            let at = rating.updated_at.0.or(rating.created_at.0).unwrap_or(seen.told_at);
-            Fact::new(TicketFact::Rated { score }, at)
+    let of_human = rating(outer, item).map(|(rating, score)| (rating, score, rating.updated_at.0.or(rating.created_at.0)));
+    let of_ai = item.ai_agent.0.as_ref().and_then(|agent| Some((ai_score(agent)?, agent.updated_at.0.or(agent.created_at.0))));
+    match (of_human, of_ai) {
+        (of_human, Some((score, at))) if of_human.is_none_or(|(.., rated_at)| at > rated_at) => {
+            Fact::new(TicketFact::AiRated { score }, at.unwrap_or(seen.told_at))
         }
-        None => Fact::new(TicketFact::Updated, seen.at),
+        (Some((rating, score, at)), _) if rated_it => {
+            Fact::new(TicketFact::Rated { score, of: rating_of(rating) }, at.unwrap_or(seen.told_at))
+        }
+        _ => Fact::new(TicketFact::Updated, seen.at),
+    }
+}
+
+/// <https://developers.intercom.com/docs/references/2.17/changelog>
+fn rating_of(rating: &Rating<'_>) -> RatingOf {
+    match rating.teammate.0.as_ref().and_then(|teammate| teammate.kind.get()) {
+        Some("workflow") => RatingOf::Workflow,
+        Some(_) | None => RatingOf::Teammate,
     }
 }
 
@@ -298,7 +316,15 @@ fn rating<'i, 'a>(outer: &'i Item<'a>, item: &'i Item<'a>) -> Option<(&'i Rating
 }
 
 fn score(rating: &Rating<'_>) -> Option<u8> {
-    rating.rating.number().and_then(|n| u8::try_from(n).ok()).filter(|n| (1..=5).contains(n))
+    one_to_five(rating.rating.number())
+}
+
+fn ai_score(agent: &AiAgent<'_>) -> Option<u8> {
+    one_to_five(agent.rating.number())
+}
+
+fn one_to_five(score: Option<u64>) -> Option<u8> {
+    score.and_then(|n| u8::try_from(n).ok()).filter(|n| (1..=5).contains(n))
 }
 
 fn rated_by<'r>(rating: &'r Rating<'_>) -> Option<&'r str> {

@@ -3,7 +3,7 @@
 //! <https://developers.intercom.com/docs/references/webhooks/webhook-models>
 
 use trefoil_domain::event::Choice;
-use trefoil_domain::tickets::{Author, Register};
+use trefoil_domain::tickets::{Author, Register, StartedBy};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Topic {
@@ -59,7 +59,8 @@ pub(super) enum Life {
 /// What a topic says happened to a conversation or ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Says {
-    Opened,
+    /// By this one, unless the item names somebody else.
+    Opened(Option<StartedBy>),
     /// By this one, unless the part names somebody else.
     Replied(Author),
     Snoozed,
@@ -80,7 +81,8 @@ impl Topic {
     pub(super) fn of(topic: &str) -> Self {
         use Register::{Conversation, Ticket};
         let (register, says) = match topic {
-            "conversation.user.created" | "conversation.admin.single.created" => (Conversation, Says::Opened),
+            "conversation.user.created" => (Conversation, Says::Opened(Some(StartedBy::Customer))),
+            "conversation.admin.single.created" => (Conversation, Says::Opened(Some(StartedBy::Teammate))),
             "conversation.user.replied" => (Conversation, Says::Replied(Author::Customer)),
             "conversation.admin.replied" => (Conversation, Says::Replied(Author::Teammate)),
             "conversation.operator.replied" => (Conversation, Says::Replied(Author::Bot)),
@@ -101,7 +103,7 @@ impl Topic {
             "conversation.contact.detached" => (Conversation, Says::Detached),
             "conversation_part.tag.created" => (Conversation, Says::Tagged),
 
-            "ticket.created" => (Ticket, Says::Opened),
+            "ticket.created" => (Ticket, Says::Opened(None)),
             "ticket.closed" | "ticket.resolved" => (Ticket, Says::Closed),
             "ticket.state.updated" => (Ticket, Says::StateChanged),
             "ticket.admin.replied" => (Ticket, Says::Replied(Author::Teammate)),
@@ -150,6 +152,8 @@ impl Topic {
             "event.created" => Self::Behaviour,
 
             "conversation_part.redacted" | "job.completed" | "api.request.completed" => Self::Unused,
+            // From 2.16 on; the reply itself has its own topic.
+            _ if topic.ends_with(".translated") => Self::Unused,
             _ => {
                 let area = topic.split('.').next().unwrap_or_default();
                 match area {

@@ -56,6 +56,20 @@ pub(crate) struct Item<'a> {
     #[serde(borrow)]
     pub(crate) conversation_parts: List<Part<'a>>,
 
+    /// 0, as number or text, and null stand for nobody.
+    #[serde(borrow)]
+    pub(crate) admin_assignee_id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) team_assignee_id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) teammates: List<Author<'a>>,
+    pub(crate) first_contact_reply: Object<FirstReply>,
+    pub(crate) statistics: Object<Statistics>,
+    /// From 2.11 on, as the next.
+    #[serde(borrow)]
+    pub(crate) ai_agent: Object<AiAgent<'a>>,
+    pub(crate) ai_agent_participated: Flag,
+
     #[serde(borrow)]
     pub(crate) category: Text<'a>,
     pub(crate) ticket_attributes: Flat,
@@ -118,6 +132,36 @@ pub(crate) struct Author<'a> {
     pub(crate) id: Text<'a>,
     #[serde(borrow)]
     pub(crate) email: Text<'a>,
+    pub(crate) from_ai_agent: Flag,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct FirstReply {
+    pub(crate) created_at: Time,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Statistics {
+    /// The first text of a contact; pressing a button is none.
+    pub(crate) first_contact_reply_at: Time,
+    pub(crate) first_admin_reply_at: Time,
+}
+
+/// Intercom's AI, Fin.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct AiAgent<'a> {
+    #[serde(borrow)]
+    pub(crate) source_type: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) resolution_state: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) rating: Text<'a>,
+    /// Both are times of the rating.
+    pub(crate) created_at: Time,
+    pub(crate) updated_at: Time,
 }
 
 #[derive(Default, Deserialize)]
@@ -170,6 +214,8 @@ pub(crate) struct Rating<'a> {
     pub(crate) updated_at: Time,
     #[serde(borrow)]
     pub(crate) contact: Object<Contact<'a>>,
+    #[serde(borrow)]
+    pub(crate) teammate: Object<Author<'a>>,
 }
 
 /// A rating as an object, or the bare score.

@@ -8,7 +8,7 @@ use super::routes;
 use super::yaml::{Entry, Node, Position, Text, Value, join};
 use super::{Config, ConsentConfig, CustomerioConfig, FacetNames, IdentityConfig, SegmentConfig, Tickets, Window, WindowTrigger};
 use crate::event::IdKind;
-use crate::tickets::{Audience, Counting, Priority, StartedBy};
+use crate::tickets::{AiCounting, Audience, Counting, Priority, StartedBy};
 use crate::time::Span;
 use std::collections::BTreeSet;
 
@@ -176,6 +176,17 @@ impl Build<'_> {
         Some(found.into_iter().filter_map(|index| known.get(index).map(|(_, value)| *value)).collect())
     }
 
+    /// One of these words.
+    pub(super) fn word<T: Copy>(&mut self, node: &Node, path: &str, known: &[(&str, T)]) -> Option<T> {
+        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+        let said = self.text(node, path, &format!("one of {}", names.join(", ")))?.text.as_str();
+        let found = known.iter().find(|(name, _)| *name == said).map(|(_, value)| *value);
+        if found.is_none() {
+            self.say(node.at, path, format!("unknown word {}{}", quoted(said), suggestion(said, names)));
+        }
+        found
+    }
+
     /// `true` or `false`, where the key is there.
     pub(super) fn flag(&mut self, fields: &Fields<'_>, key: &str, flag: &mut bool) {
         let Some((node, path)) = fields.get(key) else { return };
@@ -209,7 +220,7 @@ impl Build<'_> {
 
     fn counting(&mut self, node: &Node, path: &str) -> Counting {
         let mut counting = Counting::default();
-        let Some(fields) = self.mapping(node, path, &["started_by", "audience"]) else { return counting };
+        let Some(fields) = self.mapping(node, path, &["started_by", "audience", "ai"]) else { return counting };
         if let Some((node, path)) = fields.get("started_by") {
             let known = [("customer", StartedBy::Customer), ("teammate", StartedBy::Teammate), ("automation", StartedBy::Automation)];
             counting.started_by = self.words(node, &path, &known).unwrap_or(counting.started_by);
@@ -219,6 +230,14 @@ impl Build<'_> {
             let known = [("customer", Audience::Customer), ("back_office", Audience::BackOffice), ("tracker", Audience::Tracker)];
             // An empty list is a choice: conversations count, Intercom tickets do not.
             counting.audience = self.words(node, &path, &known).unwrap_or(counting.audience);
+        }
+        if let Some((node, path)) = fields.get("ai") {
+            let known = [
+                ("until_resolved", AiCounting::UntilResolved),
+                ("always", AiCounting::Always),
+                ("when_handed_over", AiCounting::WhenHandedOver),
+            ];
+            counting.ai = self.word(node, &path, &known).unwrap_or(counting.ai);
         }
         counting
     }
@@ -451,11 +470,12 @@ fn window_attribute(name: &str) -> String {
     format!("suppress_{name}_until")
 }
 
-fn attribute_slots(names: &mut FacetNames) -> [(&'static str, &mut String); 8] {
+fn attribute_slots(names: &mut FacetNames) -> [(&'static str, &mut String); 9] {
     [
         ("has_open_ticket", &mut names.has_open_ticket),
         ("open_ticket_count", &mut names.open_ticket_count),
         ("open_ticket_priority", &mut names.open_ticket_priority),
+        ("open_ticket_with", &mut names.open_ticket_with),
         ("support_ticket_opened_at", &mut names.support_ticket_opened_at),
         ("support_ticket_resolved_at", &mut names.support_ticket_resolved_at),
         ("tickets_opened_30d", &mut names.tickets_opened_30d),

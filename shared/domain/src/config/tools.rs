@@ -1,7 +1,7 @@
 //! What the file says of consent, of Segment, and of the connections that the tools have without Trefoil.
 
 use super::build::Build;
-use super::problems::{quoted, suggestion};
+use super::problems::quoted;
 use super::yaml::{Node, Value, join};
 use super::{CampaignNames, ConsentConfig, Native, SegmentConfig, Trigger, What};
 use crate::consent::{Channels, Topics, switches};
@@ -94,13 +94,7 @@ impl Build<'_> {
         self.flag(&fields, "support_traits", &mut segment.support_traits);
         if let Some((node, path)) = fields.get("campaign_events") {
             let known = [("segment_spec", CampaignNames::SegmentSpec), ("customerio", CampaignNames::Customerio)];
-            let names = known.map(|(name, _)| name);
-            let said = self.text(node, &path, &format!("one of {}", names.join(", "))).map(|text| text.text.as_str());
-            match (said, known.iter().find(|(name, _)| Some(*name) == said)) {
-                (_, Some((_, names))) => segment.campaign_events = *names,
-                (Some(said), None) => self.say(node.at, &path, format!("unknown word {}{}", quoted(said), suggestion(said, names))),
-                (None, None) => {}
-            }
+            segment.campaign_events = self.word(node, &path, &known).unwrap_or(segment.campaign_events);
         }
         segment
     }

@@ -24,6 +24,8 @@ pub enum What {
     TicketPrioritised,
     TicketTagged,
     TicketRated,
+    TicketAiRated,
+    TicketAiEscalated,
     TicketDeleted,
     PersonCreated,
     PersonUpdated,
@@ -108,6 +110,8 @@ static ALL: LazyLock<Vec<(Trigger, String)>> = LazyLock::new(|| {
             ("ticket.prioritised", What::TicketPrioritised),
             ("ticket.tagged", What::TicketTagged),
             ("ticket.rated", What::TicketRated),
+            ("ticket.ai_rated", What::TicketAiRated),
+            ("ticket.ai_escalated", What::TicketAiEscalated),
             ("ticket.deleted", What::TicketDeleted),
             ("person.created", What::PersonCreated),
             ("person.updated", What::PersonUpdated),
@@ -227,6 +231,8 @@ impl Trigger {
                 | What::TicketPrioritised
                 | What::TicketTagged
                 | What::TicketRated
+                | What::TicketAiRated
+                | What::TicketAiEscalated
                 | What::TicketDeleted
         )
     }

@@ -3,7 +3,7 @@
 
 use crate::config::{Trigger, What};
 use crate::event::{Channel, Metric, ParentKind};
-use crate::tickets::Priority;
+use crate::tickets::{AiResolution, HandledBy, Priority};
 
 /// What is known of a value's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,14 +39,15 @@ pub(super) type Only = Option<fn(What) -> bool>;
 /// Variable, field, type, and the facts that alone have it.
 pub(super) type Field = (&'static str, &'static str, Type, Only);
 
-pub(super) const FIELDS: [Field; 47] = [
+pub(super) const FIELDS: [Field; 50] = [
     ("event", "id", Type::Text, None),
     ("event", "source", Type::Text, None),
     ("event", "kind", Type::Text, None),
     ("event", "occurred_at", Type::Number, None),
     ("event", "attributes", Type::Map, None),
     ("event", "tag", Type::Text, Some(|what| matches!(what, What::TicketTagged | What::PersonTagged | What::PersonUntagged))),
-    ("event", "score", Type::Number, Some(|what| matches!(what, What::TicketRated))),
+    ("event", "score", Type::Number, Some(|what| matches!(what, What::TicketRated | What::TicketAiRated))),
+    ("event", "rating_of", Type::Text, Some(|what| matches!(what, What::TicketRated | What::TicketAiRated))),
     ("event", "replied_by", Type::Text, Some(|what| matches!(what, What::TicketReplied))),
     ("event", "name", Type::Text, Some(What::has_name)),
     ("event", "channel", Type::Text, Some(|what| is_message(what) || is_consent(what))),
@@ -87,6 +88,8 @@ pub(super) const FIELDS: [Field; 47] = [
     ("ticket", "resolved_at", Type::Number, None),
     ("ticket", "resolution_time_hrs", Type::Number, None),
     ("ticket", "episode", Type::Number, None),
+    ("ticket", "handled_by", Type::Text, None),
+    ("ticket", "ai_resolution", Type::Text, None),
 ];
 
 fn is_message(what: What) -> bool {
@@ -133,6 +136,9 @@ fn is_there(variable: &str, on: Trigger) -> bool {
 pub(super) fn words_of(field: &str) -> Option<Vec<&'static str>> {
     match field {
         "ticket.priority" | "person.open_ticket_priority" => Some(Priority::ALL.map(Priority::as_str).to_vec()),
+        "ticket.handled_by" => Some(HandledBy::ALL.map(HandledBy::as_str).to_vec()),
+        "ticket.ai_resolution" => Some(AiResolution::ALL.map(AiResolution::as_str).to_vec()),
+        "event.rating_of" => Some(vec!["teammate", "workflow", "ai"]),
         "event.replied_by" => Some(vec!["customer", "teammate", "bot"]),
         "event.channel" => Some(Channel::KNOWN.map(Channel::as_str).to_vec()),
         "event.metric" => Some(Metric::KNOWN.map(Metric::as_str).to_vec()),

@@ -59,6 +59,10 @@ pub struct TicketView<'a> {
     pub resolution_time_hrs: Option<f64>,
     /// From 1: which opening of the ticket this is.
     pub episode: u32,
+    /// `human`, `ai` or `nobody`.
+    pub handled_by: &'a str,
+    /// What an AI had come to by itself.
+    pub ai_resolution: Option<&'a str>,
 }
 
 impl<'a> Scope<'a> {
@@ -246,8 +250,17 @@ impl Scope<'_> {
             }
             "event.reason" => text(if let Kind::ChurnRisk(risk) = &self.event.kind { risk.reason.as_deref() } else { None }),
             "event.score" => {
-                number(self.fact().and_then(|fact| if let TicketFact::Rated { score } = fact { Some(i64::from(*score)) } else { None }))
+                let score = self.fact().and_then(|fact| match fact {
+                    TicketFact::Rated { score, .. } | TicketFact::AiRated { score } => Some(i64::from(*score)),
+                    _ => None,
+                });
+                number(score)
             }
+            "event.rating_of" => text(self.fact().and_then(|fact| match fact {
+                TicketFact::Rated { of, .. } => Some(of.as_str()),
+                TicketFact::AiRated { .. } => Some("ai"),
+                _ => None,
+            })),
             "event.replied_by" => {
                 text(self.fact().and_then(|fact| if let TicketFact::Replied { by } = fact { Some(author(*by)) } else { None }))
             }
@@ -260,6 +273,8 @@ impl Scope<'_> {
                 let hours = self.ticket.and_then(|ticket| ticket.resolution_time_hrs);
                 hours.map_or_else(null, |hours| CowVal::owned(CelDouble::from((hours * 100.0).round() / 100.0)))
             }
+            "ticket.handled_by" => text(self.ticket.map(|ticket| ticket.handled_by)),
+            "ticket.ai_resolution" => text(self.ticket.and_then(|ticket| ticket.ai_resolution)),
             "ticket.episode" => number(self.ticket.map(|ticket| i64::from(ticket.episode))),
             // Most routes want a few of many attributes: those are handed over one by one. What is not found here is looked for in
             // the whole map, where its absence becomes the right error.

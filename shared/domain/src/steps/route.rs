@@ -13,10 +13,10 @@ use crate::job::{Job, Work};
 use crate::label::Label;
 use crate::outcome::{CONCERNS_NO_PERSON, Outcome, Reason};
 use crate::person::{Opening, Owed, Person, RecordKey};
-use crate::plan::{Plan, can_name, plan, plan_for_nobody};
+use crate::plan::{Plan, ask_who_takes_part, can_name, plan, plan_for_nobody};
 use crate::ports::{
-    Alias, AliasKey, Clock, Commit, ConflictNote, Delivery, Disposition, Found, Jitter, Message, Put, Queue, QueueName, Record, Store,
-    StoreError, Wake,
+    Alias, AliasKey, Clock, Commit, ConflictNote, Delivery, Destination, Disposition, Found, Jitter, Message, Put, Queue, QueueName,
+    Record, Store, StoreError, Wake,
 };
 use crate::rules::Routes;
 use crate::tickets::{TicketFact, TicketId};
@@ -161,7 +161,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         let concerns_nobody = named.ids.is_empty() && !event.ids.is_empty() && ticket_of(event).is_none();
         let event = named.as_ref();
         if concerns_nobody {
-            return Ok(self.for_nobody(event, Outcome::skipped("names_nobody"), self.clock.now()));
+            return Ok(self.for_nobody(event, Outcome::skipped("names_nobody"), &Found::default(), self.clock.now()));
         }
         for _ in 0..ATTEMPTS {
             if let Some(routed) = self.attempt(event).await? {
@@ -180,7 +180,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         }
         let targets = match targets(event, &found, self.config, self.routes) {
             Ok(targets) => targets,
-            Err(outcome) => return Ok(Some(self.for_nobody(event, outcome, now))),
+            Err(outcome) => return Ok(Some(self.for_nobody(event, outcome, &found, now))),
         };
         let recognised: Vec<Recognised<'_>> = targets.iter().map(|target| self.recognise(event, target, &found, now)).collect();
         let aliases = self.read_claims(&found, &recognised).await?;
@@ -279,8 +279,18 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
         Ok(Some(Routed { jobs: Vec::new(), wakes: Vec::new(), record }))
     }
 
-    /// There is nobody to whom the event belongs: what remains is what it says of a company.
-    fn for_nobody(&self, event: &Event, outcome: Outcome, now: Timestamp) -> Routed {
+    /// There is nobody to whom the event belongs: what remains is what it says of a company. Of a ticket of nobody that we know,
+    /// Intercom is asked.
+    fn for_nobody(&self, event: &Event, outcome: Outcome, found: &Found, now: Timestamp) -> Routed {
+        if let (Some(ticket), Outcome::Skipped { .. }) =
+            (ticket_of(event).filter(|_| event.ids.is_empty() && event.person.is_none()), &outcome)
+            && !found.aliases.get(&AliasKey::of_ticket(&event.workspace, ticket)).is_some_and(|alias| alias.deleted_at.is_some())
+            && self.config.has(Destination::Intercom)
+        {
+            let mut record = record(&event.id, "route", now, event.kind.name(), Outcome::Done);
+            record.notes.extend(Folded::AskFirst.note().map(str::to_owned));
+            return Routed { jobs: vec![ask_who_takes_part(event, ticket)], wakes: Vec::new(), record };
+        }
         let of_a_company =
             matches!(event.kind, Kind::CompanyUpdated(_) | Kind::CompanyDeleted(_) | Kind::CompanyJoined(_) | Kind::CompanyLeft(_));
         let plan = match &outcome {

@@ -46,6 +46,22 @@ pub struct TicketReport {
     pub priority: Option<Priority>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_by: Option<StartedBy>,
+    /// When the customer first wrote, where somebody else began. Of a conversation that we began in their name it may be what
+    /// we wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spoke_at: Option<Timestamp>,
+    /// The customer's latest answer that the payload shows, unless that is what the notification is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<Word>,
+    /// A teammate has written in it, or it is assigned to a teammate or a team.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub human: bool,
+    /// What an AI does in it; `None`: it takes no part, as far as the payload shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ai: Option<AiReport>,
+    /// It went up in another conversation, which goes on in its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub merged: bool,
     /// Only Intercom tickets have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<Audience>,
@@ -70,6 +86,11 @@ impl TicketReport {
             opened_at: None,
             priority: None,
             started_by: None,
+            spoke_at: None,
+            word: None,
+            human: false,
+            ai: None,
+            merged: false,
             audience: None,
             ticket_type: None,
             opening: None,
@@ -123,7 +144,14 @@ pub enum TicketFact {
     Tagged {
         tag: String,
     },
+    /// The customer rated those who helped.
     Rated {
+        score: u8,
+        #[serde(default, skip_serializing_if = "RatingOf::is_teammate")]
+        of: RatingOf,
+    },
+    /// The customer rated the AI.
+    AiRated {
         score: u8,
     },
     /// The contact has been made part of it.
@@ -150,6 +178,7 @@ impl TicketFact {
             Self::Prioritised => "ticket_prioritised",
             Self::Tagged { .. } => "ticket_tagged",
             Self::Rated { .. } => "ticket_rated",
+            Self::AiRated { .. } => "ticket_ai_rated",
             Self::Attached => "ticket_contact_attached",
             Self::Detached => "ticket_contact_detached",
             Self::Deleted => "ticket_deleted",
@@ -168,7 +197,111 @@ pub enum Author {
     Bot,
 }
 
-/// Who began the conversation (`source.delivered_as`).
+/// Whom a rating is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RatingOf {
+    #[default]
+    Teammate,
+    /// A workflow asked for it, and no teammate had taken part.
+    Workflow,
+}
+
+impl RatingOf {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Teammate => "teammate",
+            Self::Workflow => "workflow",
+        }
+    }
+
+    fn is_teammate(&self) -> bool {
+        *self == Self::Teammate
+    }
+}
+
+/// An answer of the customer, in the time of the item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    pub at: Timestamp,
+    /// Numeric id of the part; 0 where it has none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub part: u64,
+}
+
+/// What a payload shows of an AI that takes part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AiReport {
+    /// `None`: it has given no answer that could have resolved anything, or the customer has come back since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<AiResolution>,
+    /// A teammate tries out what the AI would say: there is no customer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preview: bool,
+    /// Its latest answer that the payload shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<Timestamp>,
+}
+
+/// How far an AI has come by itself (`ai_agent.resolution_state`), in the words of API version 2.15.
+/// <https://developers.intercom.com/docs/references/2.15/changelog>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AiResolution {
+    /// The customer did not come back within 24 hours of its answer.
+    AssumedResolution,
+    /// The customer said that the answer helped.
+    ConfirmedResolution,
+    /// The customer wanted a human, or a rule did.
+    Escalated,
+    /// The customer said that the answer did not help.
+    NegativeFeedback,
+    /// A procedure ended with a human.
+    ProcedureHandoff,
+}
+
+impl AiResolution {
+    pub const ALL: [Self; 5] =
+        [Self::AssumedResolution, Self::ConfirmedResolution, Self::Escalated, Self::NegativeFeedback, Self::ProcedureHandoff];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AssumedResolution => "assumed_resolution",
+            Self::ConfirmedResolution => "confirmed_resolution",
+            Self::Escalated => "escalated",
+            Self::NegativeFeedback => "negative_feedback",
+            Self::ProcedureHandoff => "procedure_handoff",
+        }
+    }
+
+    /// Nothing is left to do.
+    pub fn is_resolved(self) -> bool {
+        matches!(self, Self::AssumedResolution | Self::ConfirmedResolution)
+    }
+}
+
+/// Who has taken part on our side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HandledBy {
+    Nobody,
+    /// An AI, and no human.
+    Ai,
+    Human,
+}
+
+impl HandledBy {
+    pub const ALL: [Self; 3] = [Self::Human, Self::Ai, Self::Nobody];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Ai => "ai",
+            Self::Human => "human",
+        }
+    }
+}
+
+/// Who began the conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StartedBy {

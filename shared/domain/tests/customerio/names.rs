@@ -153,7 +153,11 @@ fn a_name_of_another_profile_is_a_conflict_and_tried_once() {
         bench.wait(Span::from_mins(3));
         bench.handle(&[bench.state(&format!("again {n}"), &person)]);
     }
-    assert_eq!((bench.vendor.profile("0a").email.as_deref(), bench.vendor.calls().len()), (Some("a@example.com"), 0), "it is never written");
+    assert_eq!(
+        (bench.vendor.profile("0a").email.as_deref(), bench.vendor.calls().len()),
+        (Some("a@example.com"), 0),
+        "it is never written"
+    );
     assert_eq!((notes(&bench), conflicts(&bench)), (vec!["email_not_taken".to_owned()], vec!["email taken@example.com".to_owned()]));
 }
 

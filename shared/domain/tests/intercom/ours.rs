@@ -3,7 +3,7 @@
 use super::*;
 use trefoil_domain::event::Risk;
 use trefoil_domain::tickets::{
-    Author, Evidence, Register, Sighting, StartedBy, State, Status, TicketFact, TicketId, TicketReport, opening,
+    Author, Evidence, Register, Sighting, StartedBy, State, Status, TicketFact, TicketId, TicketReport, Word, opening,
 };
 
 const FILE: &str = "\
@@ -29,15 +29,21 @@ impl Story<'_, '_> {
 
     /// A webhook about the conversation, shown open, in the words that it began with.
     fn webhook(&self, fact: TicketFact, body: Option<&str>) {
+        self.webhook_with(fact, body, |_| {});
+    }
+
+    /// With more in it.
+    fn webhook_with(&self, fact: TicketFact, body: Option<&str>, more: impl Fn(&mut TicketReport)) {
         self.step.set(self.step.get() + 1);
         let at = NOW.plus(Span::from_secs(self.step.get()));
-        let report = TicketReport {
+        let mut report = TicketReport {
             seen: vec![Sighting { register: Register::Conversation, state: State::Open, at, part: 0, evidence: Evidence::Plain }],
             opened_at: Some(NOW),
             started_by: Some(StartedBy::Customer),
             opening: body.and_then(opening),
             ..TicketReport::new(TicketId::new(self.conversation.get()).expect("an id"), fact)
         };
+        more(&mut report);
         self.bench.hear(vec![id(IdKind::IntercomId, "c0001")], Source::Intercom, Kind::Ticket(report));
         self.works();
     }
@@ -76,21 +82,38 @@ const OPENED: &str = "2";
 const BODY: &str = "<p class=\"no-margin\">Is anything missing,&nbsp;Ada?</p>";
 
 #[test]
-fn it_counts_from_the_first_reply_of_a_human() {
-    for replies in [Author::Customer, Author::Teammate] {
-        opened(|story| {
-            at_risk(story);
-            story.works();
-            assert_eq!(story.bench.intercom.inside.lock().expect("lock").seen_by_people.len(), 1);
-            story.conversation.set(OPENED);
-            story.webhook(TicketFact::Opened, Some(BODY));
+fn it_counts_from_the_first_answer_of_the_customer() {
+    opened(|story| {
+        at_risk(story);
+        story.works();
+        assert_eq!(story.bench.intercom.inside.lock().expect("lock").seen_by_people.len(), 1);
+        story.conversation.set(OPENED);
+        story.webhook(TicketFact::Opened, Some(BODY));
+        assert_eq!(story.status(), Some(Status::Gone));
+        for by in [Author::Bot, Author::Teammate] {
+            story.webhook(TicketFact::Replied { by }, Some(BODY));
             assert_eq!(story.status(), Some(Status::Gone));
-            story.webhook(TicketFact::Replied { by: Author::Bot }, Some(BODY));
-            assert_eq!(story.status(), Some(Status::Gone));
-            story.webhook(TicketFact::Replied { by: replies }, Some(BODY));
-            assert_eq!(story.status(), Some(Status::Open));
-        });
-    }
+        }
+        story.webhook(TicketFact::Replied { by: Author::Customer }, Some(BODY));
+        assert_eq!(story.status(), Some(Status::Open));
+    });
+}
+
+/// Intercom takes what we wrote as the contact for the contact's first word, and says so in each notification.
+#[test]
+fn what_we_wrote_in_the_customers_name_is_no_word_of_theirs() {
+    opened(|story| {
+        at_risk(story);
+        story.works();
+        story.conversation.set(OPENED);
+        let spoke = |report: &mut TicketReport| report.spoke_at = Some(NOW);
+        story.webhook_with(TicketFact::Opened, Some(BODY), spoke);
+        story.webhook_with(TicketFact::Updated, Some(BODY), spoke);
+        assert_eq!(story.status(), Some(Status::Gone));
+        let answered = |report: &mut TicketReport| report.word = Some(Word { at: NOW.plus(Span::from_secs(9)), part: 7 });
+        story.webhook_with(TicketFact::Updated, Some(BODY), answered);
+        assert_eq!(story.status(), Some(Status::Open));
+    });
 }
 
 #[test]

@@ -49,7 +49,11 @@ pub(crate) struct Told {
 pub(crate) struct Truth {
     pub(crate) conversation: State,
     pub(crate) ticket: Option<State>,
+    /// By the rule that is shipped.
     pub(crate) open: bool,
+    pub(crate) human: bool,
+    /// An AI takes part, and had come to this.
+    pub(crate) ai: Option<Option<AiResolution>>,
     pub(crate) deleted: bool,
     pub(crate) at: Timestamp,
     pub(crate) part: u64,
@@ -130,12 +134,15 @@ fn tell(dice: &Dice, contact: &Contact, index: usize, number: usize, part: &mut 
     let mut at = START.plus(Span::from_secs(dice.below(5000) as i64));
     let opened_at = at;
     let with_ticket = dice.percent(30);
+    let with_ai = !with_ticket && dice.percent(50);
     // Who began the conversation is the one thing that tells more than a bare contact id.
     let reveals = dice.percent(50);
     let mut truth = Truth {
         conversation: State::Open,
         ticket: with_ticket.then_some(State::Open),
         open: true,
+        human: false,
+        ai: with_ai.then_some(None),
         deleted: false,
         at,
         part: 0,
@@ -158,7 +165,26 @@ fn tell(dice: &Dice, contact: &Contact, index: usize, number: usize, part: &mut 
             evidence = Evidence::Cause;
             TicketFact::Opened
         } else {
-            match (dice.below(11), truth.conversation, truth.ticket) {
+            match (dice.below(if with_ai { 16 } else { 11 }), truth.conversation, truth.ticket) {
+                (11..=12, _, _) => {
+                    // The customer's word takes a resolution back, and opens what was closed.
+                    if truth.conversation == State::Closed {
+                        evidence = Evidence::Cause;
+                    }
+                    truth.conversation = State::Open;
+                    truth.ai = Some(None);
+                    TicketFact::Replied { by: Author::Customer }
+                }
+                (13..=15, _, _) => {
+                    let states = [
+                        None,
+                        Some(AiResolution::AssumedResolution),
+                        Some(AiResolution::ConfirmedResolution),
+                        Some(AiResolution::Escalated),
+                    ];
+                    truth.ai = Some(states[dice.below(states.len())]);
+                    TicketFact::Replied { by: Author::Bot }
+                }
                 (0..=2, State::Open | State::Snoozed, _) => {
                     truth.conversation = State::Closed;
                     truth.open = false;
@@ -189,7 +215,7 @@ fn tell(dice: &Dice, contact: &Contact, index: usize, number: usize, part: &mut 
                 }
                 (6, _, _) => {
                     has_part = false;
-                    TicketFact::Rated { score: 1 + dice.below(5) as u8 }
+                    TicketFact::Rated { score: 1 + dice.below(5) as u8, of: RatingOf::Teammate }
                 }
                 (7, _, _) => TicketFact::Tagged { tag: if dice.percent(50) { "churn-risk" } else { "billing" }.to_owned() },
                 (8, _, _) => {
@@ -201,9 +227,16 @@ fn tell(dice: &Dice, contact: &Contact, index: usize, number: usize, part: &mut 
                     truth.deleted = true;
                     TicketFact::Deleted
                 }
-                _ => TicketFact::Replied { by: Author::Teammate },
+                _ => {
+                    truth.human = true;
+                    TicketFact::Replied { by: Author::Teammate }
+                }
             }
         };
+        if !with_ticket {
+            let resolved = truth.ai.flatten().is_some_and(AiResolution::is_resolved) && !truth.human;
+            truth.open = truth.conversation != State::Closed && !resolved;
+        }
         let this_part = if has_part {
             *part += 1;
             truth.part = *part;
@@ -232,6 +265,8 @@ fn tell(dice: &Dice, contact: &Contact, index: usize, number: usize, part: &mut 
             opened_at: (!deleted).then_some(opened_at),
             priority: (!deleted).then_some(truth.priority),
             started_by: (!deleted).then_some(StartedBy::Customer),
+            human: truth.human,
+            ai: truth.ai.map(|resolution| AiReport { resolution, ..AiReport::default() }),
             ..TicketReport::new(id.clone(), fact)
         };
         events.push(Event {
@@ -265,6 +300,8 @@ pub(crate) fn re_read(told: &Told, contact: &Contact, salt: &str) -> Event {
         opened_at: Some(truth.opened_at),
         priority: (!truth.deleted).then_some(truth.priority),
         started_by: Some(StartedBy::Customer),
+        human: truth.human,
+        ai: truth.ai.map(|resolution| AiReport { resolution, ..AiReport::default() }),
         ..TicketReport::new(told.id.clone(), if truth.deleted { TicketFact::Deleted } else { TicketFact::ReRead })
     };
     Event {

@@ -4,6 +4,7 @@ mod blind;
 #[path = "../support/cases.rs"]
 mod cases;
 mod counts;
+mod ends;
 mod history;
 mod leads;
 mod many;

@@ -5,7 +5,8 @@ use super::notices;
 use super::shapes;
 use super::webhook::Webhook;
 use super::world::{
-    Author, Consent, Contact, ContactChange, Conversation, ConversationState, Life, NewContact, NewPart, NotInWorld, Priority, Rating,
+    AiAgent, Author, Consent, Contact, ContactChange, Conversation, ConversationState, Life, NewContact, NewPart, NotInWorld, Priority,
+    Rating,
 };
 use super::{CustomerReopens, Intercom, RatedParts};
 use serde_json::json;
@@ -77,6 +78,68 @@ impl Intercom {
         self.open(contact, Author::Admin, priority, "conversation.admin.single.created")
     }
 
+    /// A workflow starts a conversation, as it does where a bot asks first. Returns its id and `conversation.user.created`;
+    /// which topic Intercom sends then is not documented.
+    ///
+    /// # Errors
+    /// No such contact.
+    pub fn open_conversation_as_bot(&self, contact: &str, priority: Priority) -> Result<(String, Webhook), NotInWorld> {
+        self.open(contact, Author::Bot, priority, "conversation.user.created")
+    }
+
+    /// A teammate tries out what Fin would say, as the contact. Returns its id and `conversation.user.created`.
+    /// (schema `ai_agent`, `source_type`)
+    ///
+    /// # Errors
+    /// No such contact.
+    pub fn preview_fin(&self, contact: &str) -> Result<(String, Webhook), NotInWorld> {
+        let now = self.now();
+        let mut inside = self.shared.inside();
+        let opened = inside.world.open(contact, Author::Contact(contact.to_owned()), Priority::None, "Hello, I need help", now)?;
+        let id = opened.id.to_string();
+        let conversation = inside.world.change(&id, now, |conversation| {
+            conversation.ai = Some(AiAgent { source_type: "fin_preview", resolution_state: None, rating: None });
+        })?;
+        let item = shapes::conversation(&inside.world, &conversation, self.shared.webhook_form(None));
+        Ok((id, self.shared.notify(&mut inside.world, "conversation.user.created", &item)))
+    }
+
+    /// Fin's part comes to this, in the words of 2.15: `assumed_resolution` after 24 hours of silence, `escalated` and so on. No
+    /// webhook: whether one fires at that moment is not documented. The item's own time stays.
+    /// <https://www.intercom.com/help/en/articles/8205718>
+    ///
+    /// # Errors
+    /// No such conversation, or Fin took no part.
+    pub fn fin_comes_to(&self, conversation: &str, resolution_state: &'static str) -> Result<(), NotInWorld> {
+        let mut inside = self.shared.inside();
+        let known = inside.world.conversation(conversation)?;
+        fin(known)?;
+        let at = known.updated_at;
+        inside.world.change(conversation, at, |conversation| {
+            if let Some(ai) = &mut conversation.ai {
+                ai.resolution_state = Some(resolution_state);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// The secondary conversation is closed, and the primary goes on. Returns `conversation.admin.closed` of the secondary: which
+    /// topic Intercom sends is not documented. The last part's name of the primary is (`merged_primary_conversation`); that of the
+    /// secondary is not, programs that read it through the API call it `merged_secondary_conversation`.
+    /// <https://developers.intercom.com/docs/references/rest-api/api.intercom.io/conversations/mergeconversation>
+    ///
+    /// # Errors
+    /// No such conversations.
+    pub fn merge_conversations(&self, secondary: &str, primary: &str) -> Result<Webhook, NotInWorld> {
+        let now = self.now();
+        self.shared.inside().world.add_part(primary, NewPart::by_hand("merged_primary_conversation", Author::Bot, None), now, |_| {})?;
+        self.part(secondary, "conversation.admin.closed", "merged_secondary_conversation", Author::Bot, |conversation| {
+            conversation.state = ConversationState::Closed;
+            conversation.snoozed_until = None;
+            conversation.waiting_since = None;
+        })
+    }
+
     /// Returns `conversation.admin.closed`, also if Fin closes; whether Intercom does so then is not documented.
     ///
     /// # Errors
@@ -133,6 +196,7 @@ impl Intercom {
             (Author::Bot, ..) => &["conversation.operator.replied", "conversation.admin.replied"],
         };
         let from_contact = matches!(by, Author::Contact(_));
+        let from_bot = by == Author::Bot;
         let part_type = if reopens { "open" } else { "comment" };
         let (conversation, part) =
             inside.world.add_part(conversation, NewPart::by_hand(part_type, by, Some(text)), now, |conversation| {
@@ -140,6 +204,13 @@ impl Intercom {
                     reopened(conversation);
                 }
                 conversation.waiting_since = from_contact.then_some(conversation.waiting_since.unwrap_or(now));
+                if from_bot && conversation.ai.is_none() {
+                    conversation.ai = Some(AiAgent { source_type: "workflow", resolution_state: None, rating: None });
+                }
+                // "Deducted" when the customer comes back. <https://www.intercom.com/help/en/articles/8205718>
+                if let Some(ai) = conversation.ai.as_mut().filter(|_| from_contact) {
+                    ai.resolution_state = None;
+                }
             })?;
         let item = shapes::conversation(&inside.world, &conversation, self.shared.webhook_form(Some(&part)));
         Ok(topics.iter().map(|topic| self.shared.notify(&mut inside.world, topic, &item)).collect())
@@ -162,11 +233,43 @@ impl Intercom {
     /// # Errors
     /// No such conversation.
     pub fn rate(&self, conversation: &str, rating: u8, remark: Option<&str>) -> Result<Webhook, NotInWorld> {
+        self.rating(conversation, rating, remark, false)
+    }
+
+    /// As [`Intercom::rate`], where a workflow asked for it and no teammate took part.
+    /// <https://developers.intercom.com/docs/references/2.17/changelog>
+    ///
+    /// # Errors
+    /// No such conversation.
+    pub fn rate_for_workflow(&self, conversation: &str, rating: u8) -> Result<Webhook, NotInWorld> {
+        self.rating(conversation, rating, None, true)
+    }
+
+    /// The customer rates Fin's answers, 1 to 5. Returns `conversation.rating.added`; whether Intercom tells of it is not
+    /// documented.
+    ///
+    /// # Errors
+    /// No such conversation, or Fin took no part.
+    pub fn rate_fin(&self, conversation: &str, rating: u8) -> Result<Webhook, NotInWorld> {
+        let now = self.now();
+        let mut inside = self.shared.inside();
+        fin(inside.world.conversation(conversation)?)?;
+        let conversation = inside.world.change(conversation, now, |conversation| {
+            if let Some(ai) = &mut conversation.ai {
+                ai.rating = Some((rating, now));
+            }
+        })?;
+        let item = shapes::conversation(&inside.world, &conversation, self.shared.webhook_form(None));
+        Ok(self.shared.notify(&mut inside.world, "conversation.rating.added", &item))
+    }
+
+    fn rating(&self, conversation: &str, rating: u8, remark: Option<&str>, asked_by_workflow: bool) -> Result<Webhook, NotInWorld> {
         let now = self.now();
         let mut inside = self.shared.inside();
         let conversation = inside.world.change(conversation, now, |conversation| {
             let contact = conversation.contacts.first().cloned().unwrap_or_default();
-            conversation.rating = Some(Rating { rating, remark: remark.map(str::to_owned), created_at: now, updated_at: now, contact });
+            conversation.rating =
+                Some(Rating { rating, remark: remark.map(str::to_owned), created_at: now, updated_at: now, contact, asked_by_workflow });
         })?;
         let cause = match self.shared.options.variants.rated {
             RatedParts::None => None,
@@ -294,6 +397,10 @@ impl Intercom {
     fn now(&self) -> i64 {
         self.shared.options.clock.now()
     }
+}
+
+fn fin(conversation: &Conversation) -> Result<&AiAgent, NotInWorld> {
+    conversation.ai.as_ref().ok_or_else(|| NotInWorld { what: "Fin in conversation", id: conversation.id.to_string() })
 }
 
 pub(super) fn reopened(conversation: &mut Conversation) {

@@ -24,9 +24,9 @@ pub use variants::{
 };
 pub use webhook::{DEADLINE, USER_AGENT, Webhook, sign};
 pub use world::{
-    Assignee, Author, Company, Consent, Contact, ContactChange, Conversation, ConversationState, DataAttribute, DataEvent, DataType, Life,
-    Message, Model, NewContact, NotInWorld, Note, Part, Priority, Rating, Role, SubscriptionType, Tag, Ticket, TicketPart, TicketState,
-    TicketType,
+    AiAgent, Assignee, Author, Company, Consent, Contact, ContactChange, Conversation, ConversationState, DataAttribute, DataEvent,
+    DataType, Life, Message, Model, NewContact, NotInWorld, Note, Part, Priority, Rating, Role, SubscriptionType, Tag, Ticket, TicketPart,
+    TicketState, TicketType,
 };
 
 use crate::clock::Clock;

@@ -225,7 +225,8 @@ fn what_we_open_is_known_when_its_webhook_comes() {
         let text = item.to_string();
         let item: wire::Item<'_> = serde_json::from_str(&text).expect("an item");
         let id = trefoil_domain::tickets::TicketId::new("1").expect("an id");
-        super::super::ticket::report(id, register, &item, trefoil_domain::tickets::TicketFact::Opened, Vec::new()).opening
+        let fact = trefoil_domain::tickets::TicketFact::Opened;
+        super::super::ticket::report(id, register, &item, super::super::ticket::Around::default(), fact, Vec::new()).opening
     };
     use trefoil_domain::tickets::Register::{Conversation, Ticket};
     let opens = |verb: IntercomVerb| opening(&verb.opens_with().expect("a text")).expect("letters");

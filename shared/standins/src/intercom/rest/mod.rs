@@ -186,6 +186,7 @@ fn version(shared: &Shared, headers: &HeaderMap) -> Option<ApiVersion> {
         Some(Ok("2.11" | "2.12" | "2.13" | "2.14")) => Some(ApiVersion::V2_14),
         Some(Ok("2.15")) => Some(ApiVersion::V2_15),
         Some(Ok("2.16")) => Some(ApiVersion::V2_16),
+        Some(Ok("2.17")) => Some(ApiVersion::V2_17),
         Some(_) => None,
     }
 }

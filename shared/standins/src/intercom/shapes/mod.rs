@@ -8,7 +8,7 @@ mod records;
 pub(crate) use records::{company, data_attribute, event, message, note, subscription_type, tag, ticket};
 
 use super::world::{
-    ADMIN_EMAIL, ADMIN_ID, ADMIN_NAME, Assignee, Author, Consent, Contact, Conversation, ConversationState, Part, Priority, World,
+    ADMIN_EMAIL, ADMIN_ID, ADMIN_NAME, AiAgent, Assignee, Author, Consent, Contact, Conversation, ConversationState, Part, Priority, World,
 };
 use serde_json::{Map, Value, json};
 
@@ -23,6 +23,9 @@ pub enum ApiVersion {
     /// Priority is `none`, `low`, `medium`, `high` or `urgent`, unassigned is 0.
     #[default]
     V2_16,
+    /// A rating that a workflow asked for names the workflow.
+    /// <https://developers.intercom.com/docs/references/2.17/changelog>
+    V2_17,
 }
 
 /// The code of the app whose token the REST API takes: on every part that it made. (notes 1.10)
@@ -54,7 +57,7 @@ impl Form<'_> {
     fn body(self, plain: &str) -> String {
         let html = || format!("<p>{}</p>", plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"));
         match self {
-            Self::Webhook(ApiVersion::V2_15 | ApiVersion::V2_16, _) => plain.to_owned(),
+            Self::Webhook(ApiVersion::V2_15 | ApiVersion::V2_16 | ApiVersion::V2_17, _) => plain.to_owned(),
             Self::Webhook(ApiVersion::V2_14, _) | Self::Rest(_) => html(),
         }
     }
@@ -144,12 +147,12 @@ pub(crate) fn conversation(world: &World, conversation: &Conversation, form: For
         .collect();
     let rating = conversation.rating.as_ref().map(|rating| {
         json!({"rating": rating.rating, "remark": rating.remark, "created_at": rating.created_at, "updated_at": rating.updated_at,
-               "contact": contact_reference(world, &rating.contact), "teammate": admin_reference()})
+               "contact": contact_reference(world, &rating.contact), "teammate": rated(rating.asked_by_workflow, form.version())})
     });
     let assignee = |id: Option<u64>| match (id, form.version()) {
         (Some(id), _) => json!(id),
         (None, ApiVersion::V2_14 | ApiVersion::V2_15) => Value::Null,
-        (None, ApiVersion::V2_16) => json!(0),
+        (None, ApiVersion::V2_16 | ApiVersion::V2_17) => json!(0),
     };
     let teammates: Vec<Value> = conversation.admin_assignee.iter().map(|id| json!({"type": "admin", "id": id.to_string()})).collect();
     json!({
@@ -167,7 +170,7 @@ pub(crate) fn conversation(world: &World, conversation: &Conversation, form: For
         "statistics": statistics(conversation, form), "custom_attributes": {}, "ticket": null,
         "topics": {"type": "topic.list", "topics": [], "total_count": 0},
         "linked_objects": {"type": "list", "data": [], "total_count": 0, "has_more": false},
-        "ai_agent": null, "ai_agent_participated": false,
+        "ai_agent": conversation.ai.as_ref().map(|ai| ai_agent(ai, form.version())), "ai_agent_participated": conversation.ai.is_some(),
         "conversation_parts": {"type": "conversation_part.list", "total_count": parts.len(), "conversation_parts": parts},
     })
 }
@@ -244,22 +247,50 @@ fn admin_reference() -> Value {
     json!({"type": "admin", "id": ADMIN_ID.to_string()})
 }
 
+fn rated(by_workflow: bool, version: ApiVersion) -> Value {
+    if by_workflow && version >= ApiVersion::V2_17 { json!({"type": "workflow", "id": "31415"}) } else { admin_reference() }
+}
+
+/// Which resolution states there are, and what they were called before 2.15: the descriptions of 2.14 and 2.16, schema
+/// `ai_agent`. <https://developers.intercom.com/docs/references/2.15/changelog>
+fn ai_agent(ai: &AiAgent, version: ApiVersion) -> Value {
+    let state = match (ai.resolution_state, version) {
+        (Some("escalated"), ApiVersion::V2_14) => Some("routed_to_team"),
+        (Some("negative_feedback"), ApiVersion::V2_14) => Some("abandoned"),
+        (state, _) => state,
+    };
+    json!({
+        "source_type": ai.source_type, "source_title": "Answers", "last_answer_type": "ai_answer", "resolution_state": state,
+        "rating": ai.rating.map(|(score, _)| score), "rating_remark": null, "created_at": ai.rating.map(|(_, at)| at),
+        "updated_at": ai.rating.map(|(_, at)| at), "content_sources": {"type": "content_source.list", "content_sources": [], "total_count": 0},
+    })
+}
+
 fn priority(priority: Priority, version: ApiVersion) -> &'static str {
     match (version, priority) {
         (ApiVersion::V2_14 | ApiVersion::V2_15, Priority::High | Priority::Urgent) => "priority",
         (ApiVersion::V2_14 | ApiVersion::V2_15, Priority::None | Priority::Low | Priority::Medium) => "not_priority",
-        (ApiVersion::V2_16, Priority::None) => "none",
-        (ApiVersion::V2_16, Priority::Low) => "low",
-        (ApiVersion::V2_16, Priority::Medium) => "medium",
-        (ApiVersion::V2_16, Priority::High) => "high",
-        (ApiVersion::V2_16, Priority::Urgent) => "urgent",
+        (ApiVersion::V2_16 | ApiVersion::V2_17, Priority::None) => "none",
+        (ApiVersion::V2_16 | ApiVersion::V2_17, Priority::Low) => "low",
+        (ApiVersion::V2_16 | ApiVersion::V2_17, Priority::Medium) => "medium",
+        (ApiVersion::V2_16 | ApiVersion::V2_17, Priority::High) => "high",
+        (ApiVersion::V2_16 | ApiVersion::V2_17, Priority::Urgent) => "urgent",
     }
 }
 
 fn first_contact_reply(conversation: &Conversation) -> Value {
+    let at = first_word(conversation);
+    at.map_or(Value::Null, |at| json!({"created_at": at, "type": "conversation", "url": "https://app.example.com/"}))
+}
+
+/// When a contact first wrote. (Schemas `conversation_first_contact_reply` and `conversation_statistics`: "for a contact initiated
+/// message this will represent the users original message".)
+fn first_word(conversation: &Conversation) -> Option<i64> {
     match conversation.started_by {
-        Author::Contact(_) => json!({"created_at": conversation.created_at, "type": "conversation", "url": "https://app.example.com/"}),
-        Author::Admin | Author::Bot => Value::Null,
+        Author::Contact(_) => Some(conversation.created_at),
+        Author::Admin | Author::Bot => {
+            conversation.parts.iter().find(|part| matches!(part.author, Author::Contact(_))).map(|part| part.created_at)
+        }
     }
 }
 
@@ -287,7 +318,7 @@ fn statistics(conversation: &Conversation, form: Form<'_>) -> Value {
         ("last_close_at", closes.last().copied()),
         ("first_admin_reply_at", admin.first().copied()),
         ("last_admin_reply_at", admin.last().copied()),
-        ("first_contact_reply_at", matches!(conversation.started_by, Author::Contact(_)).then_some(conversation.created_at)),
+        ("first_contact_reply_at", first_word(conversation)),
     ] {
         statistics.insert(name.to_owned(), time(secs));
     }

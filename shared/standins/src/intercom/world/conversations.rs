@@ -51,6 +51,19 @@ pub struct Rating {
     pub updated_at: i64,
     /// The contact who gave it.
     pub contact: String,
+    /// A workflow asked for it, and no teammate took part.
+    pub asked_by_workflow: bool,
+}
+
+/// What Fin does in a conversation. (schema `ai_agent`)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AiAgent {
+    /// `workflow`, `profile`, `essentials_plan_setup`, or of trials `workflow_preview`, `fin_preview`.
+    pub source_type: &'static str,
+    /// In the words of 2.15; `None`: it has resolved nothing.
+    pub resolution_state: Option<&'static str>,
+    /// 1 to 5, and when it was given, in unix seconds.
+    pub rating: Option<(u8, i64)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +71,7 @@ pub struct Part {
     /// Digits; a later part has a greater one.
     pub id: u64,
     /// `comment`, `note`, `assignment`, `close`, `open`, `snoozed`, `priority_changed`, `participant_added`,
-    /// `participant_removed`.
+    /// `participant_removed`, `merged_primary_conversation`, `merged_secondary_conversation`.
     pub part_type: &'static str,
     /// Plain text.
     pub body: Option<String>,
@@ -137,6 +150,7 @@ pub struct Conversation {
     pub contacts: Vec<String>,
     pub tags: Vec<Tag>,
     pub rating: Option<Rating>,
+    pub ai: Option<AiAgent>,
     pub parts: Vec<Part>,
 }
 
@@ -171,6 +185,7 @@ impl World {
             contacts: vec![contact.to_owned()],
             tags: Vec::new(),
             rating: None,
+            ai: None,
             parts: Vec::new(),
         };
         self.conversations.insert(conversation.id, conversation.clone());

@@ -12,7 +12,7 @@ pub use catalogue::{Consent, DataAttribute, DataType, Model, SubscriptionType, T
 pub use companies::Company;
 pub use contacts::{Contact, ContactChange, Life, NewContact, Note, Role};
 pub(crate) use conversations::NewPart;
-pub use conversations::{Assignee, Author, Conversation, ConversationState, Part, Priority, Rating};
+pub use conversations::{AiAgent, Assignee, Author, Conversation, ConversationState, Part, Priority, Rating};
 pub(crate) use events::Tracked;
 pub use events::{DataEvent, Message};
 pub(crate) use tickets::default_type;

@@ -187,7 +187,7 @@ pub struct Ticket {
 }
 
 /// What is known of an AI that takes part: maxima again, and one minimum.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Ai {
     /// A trial by a teammate.
     #[serde(rename = "pre", default, skip_serializing_if = "std::ops::Not::not")]

@@ -72,7 +72,8 @@ async fn authentic_nonsense_is_kept_with_the_reason() {
     let serve = stage.serve().await;
     let whole = opened(&stage).json();
     let mut of_nobody = whole.clone();
-    of_nobody["data"]["item"]["contacts"] = json!({"type": "contact.list", "contacts": []});
+    // Whom it attaches nobody can say; other topics concern those who are known.
+    of_nobody["topic"] = json!("conversation.contact.attached");
     let mut of_nothing = whole.clone();
     of_nothing["data"]["item"].as_object_mut().expect("an object").remove("id");
     let bodies: [(&str, Vec<u8>); 8] = [

@@ -56,7 +56,7 @@ pub struct Person {
     /// Intercom contacts that were deleted, which is for good, and when. Tickets that live in these alone are over.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub deleted: BTreeMap<String, Timestamp>,
-    /// Intercom contacts that went up in another one, and in which: their tickets live on in it.
+    /// Intercom contacts that were merged into another one, and into which: their tickets live on in it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub merged_contacts: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Consent::is_empty")]
@@ -543,7 +543,7 @@ impl Person {
         }
     }
 
-    /// Since when all of these contacts, or those that they went up in, are deleted; `None` as long as one of them is not.
+    /// Since when all of these contacts, or those that they were merged into, are deleted; `None` as long as one of them is not.
     pub fn left_at(&self, contacts: &BTreeSet<String>) -> Option<Timestamp> {
         let mut left_at = None;
         for contact in contacts {
@@ -555,7 +555,7 @@ impl Person {
     /// The contact that this one has become by merging.
     pub fn lives_on_as<'a>(&'a self, contact: &'a str) -> &'a str {
         let mut contact = contact;
-        // Nobody can merge in a circle; whoever says so must not stop us.
+        // Nobody can merge in a circle; a payload that says so must not stop us.
         for _ in 0..self.merged_contacts.len() {
             match self.merged_contacts.get(contact) {
                 Some(survivor) => contact = survivor,

@@ -4,7 +4,7 @@
 //! last webhook": each ticket keeps, for the conversation and for the Intercom ticket that may share its id, the latest
 //! evidence of being open and the latest evidence of being closed. Each is a maximum; maxima do not care in which order
 //! or how often they are taken. Whether the ticket is open is then a function of these. So is whether it counts: from the
-//! customer's first word on, whoever began it, and until an AI has resolved it, if no human had to do anything.
+//! customer's first word on, no matter who began it, and until an AI has resolved it, if no human had to do anything.
 //!
 //! This module knows nothing of people, time of day, routes or vendor JSON.
 
@@ -165,7 +165,7 @@ pub struct Ticket {
     human: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ai: Option<Ai>,
-    /// It went up in another conversation.
+    /// It was merged into another conversation.
     #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
     merged_at: Option<Timestamp>,
     /// The Intercom contacts as whom the person takes part, and since when all of them are deleted.
@@ -187,7 +187,7 @@ pub struct Ticket {
 }
 
 /// What is known of an AI that takes part: maxima again, and one minimum.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Ai {
     /// A trial by a teammate.
     #[serde(rename = "pre", default, skip_serializing_if = "std::ops::Not::not")]
@@ -542,7 +542,7 @@ impl Ticket {
         }
     }
 
-    /// Whether the operator's definition of a ticket fits, as far as is known: the customer has spoken in it, whoever began it,
+    /// Whether the operator's definition of a ticket fits, as far as is known: the customer has spoken in it, no matter who began it,
     /// or it is an Intercom ticket for them. Where nobody can say who began it, it counts.
     pub fn counts(&self, counting: &Counting) -> bool {
         let preview = self.ai.as_ref().is_some_and(|ai| ai.preview);

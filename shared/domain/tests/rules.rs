@@ -134,7 +134,7 @@ fn the_shipped_routes() {
             Trigger::intercom(What::TicketResolved),
             TicketFact::Closed,
             "support_ticket_resolved",
-            json!({"resolution_time_hrs": 5.26, "ticket_id": "215468"}),
+            json!({"resolution_time_hrs": 5.26, "ticket_id": "215468", "handled_by": "human"}),
         ),
     ];
     for (on, fact, name, properties) in cases {

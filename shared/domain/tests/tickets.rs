@@ -152,7 +152,7 @@ fn where_nobody_says_who_began_it_counts() {
 }
 
 #[test]
-fn an_intercom_ticket_for_customers_counts_whoever_opened_its_conversation() {
+fn an_intercom_ticket_for_customers_counts_no_matter_who_opened_its_conversation() {
     let config = config::embedded();
     for (audience, counts) in [(Audience::Customer, true), (Audience::BackOffice, false), (Audience::Tracker, false)] {
         let mut person = person();
@@ -199,7 +199,7 @@ fn a_word_of_the_customer_after_the_end_opens_again() {
 }
 
 #[test]
-fn what_went_up_in_another_conversation_is_no_resolution() {
+fn a_merge_into_another_conversation_is_no_resolution() {
     let config = config::embedded();
     let mut person = person();
     take(&mut person, &config, secs(1), report("1", TicketFact::Opened, vec![saw(Conversation, Open, 1, 1, Cause)]));

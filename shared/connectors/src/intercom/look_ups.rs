@@ -211,7 +211,7 @@ impl<'q> ReRead<'q> {
         Some(identifiers(listed, author))
     }
 
-    /// For whoever takes part.
+    /// For everybody who takes part.
     fn everybody(&self) -> Vec<Event> {
         let all: BTreeSet<&str> = self.item.contacts.iter().filter_map(|listed| listed.id.get()).take(MOST_CONTACTS).collect();
         all.into_iter().filter_map(|id| Some(self.answer(id, self.listed(id)?, TicketFact::ReRead, self.at))).collect()

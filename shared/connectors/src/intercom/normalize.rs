@@ -114,7 +114,7 @@ struct Party<'i> {
     ids: Vec<Identifier>,
 }
 
-/// One entry for each person; a single `None` where the item names nobody: it concerns whoever is known to take part.
+/// One entry for each person; a single `None` where the item names nobody: it concerns those who are known to take part.
 fn contacts<'i>(outer: &'i Item<'_>, item: &'i Item<'_>, says: Says) -> Result<Vec<Option<Party<'i>>>, Unusable> {
     let author = item.source.0.as_ref().and_then(|source| source.author.0.as_ref());
     let party = |contact: &'i Contact<'_>| {

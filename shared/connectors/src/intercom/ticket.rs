@@ -232,7 +232,7 @@ pub(super) fn author(author: &Author<'_>) -> Option<By> {
     }
 }
 
-/// What the last part of a conversation that went up in another one is called. The one that goes on has
+/// What the last part of a conversation that was merged into another one is called. The one that goes on has
 /// `merged_primary_conversation`.
 /// <https://developers.intercom.com/docs/references/rest-api/api.intercom.io/conversations/mergeconversation>
 const MERGED_AWAY: &str = "merged_secondary_conversation";

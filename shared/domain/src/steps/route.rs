@@ -284,7 +284,7 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter> Router<'_, S, Q, C, J> {
     fn for_nobody(&self, event: &Event, outcome: Outcome, found: &Found, now: Timestamp) -> Routed {
         if let (Some(ticket), Outcome::Skipped { .. }) =
             (ticket_of(event).filter(|_| event.ids.is_empty() && event.person.is_none()), &outcome)
-            && !found.aliases.get(&AliasKey::of_ticket(&event.workspace, ticket)).is_some_and(|alias| alias.deleted_at.is_some())
+            && found.aliases.get(&AliasKey::of_ticket(&event.workspace, ticket)).is_none_or(|alias| alias.deleted_at.is_none())
             && self.config.has(Destination::Intercom)
         {
             let mut record = record(&event.id, "route", now, event.kind.name(), Outcome::Done);

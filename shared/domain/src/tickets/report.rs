@@ -59,7 +59,7 @@ pub struct TicketReport {
     /// What an AI does in it; `None`: it takes no part, as far as the payload shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiReport>,
-    /// It went up in another conversation, which goes on in its place.
+    /// It was merged into another conversation, which goes on in its place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub merged: bool,
     /// Only Intercom tickets have one.

@@ -273,3 +273,33 @@ fn more_topics_than_can_be_kept_close_the_channel() {
     assert!(consent.is_out_of(Channel::Email), "no opt-out is lost");
     assert!(consent.wishes().count() <= 201);
 }
+
+#[test]
+fn a_new_record_leaves_the_jobs_again() {
+    let rules = rules(Vec::new());
+    let event = |name: &str| event_id(Source::Intercom, &Workspace::new("main").expect("a workspace"), &[name]);
+    let mut consent = Consent::default();
+    act(&mut consent, Source::Segment, &ConsentChange { channel: None, topic: None, choice: Choice::Out }, 1, Vec::new());
+    consent.settle(&event("out"), false, &rules);
+    assert!(Destination::ALL.iter().all(|tool| consent.moved_by(&event("out"), *tool).is_some()));
+    consent.settle(&event("nothing new"), false, &rules);
+    assert!(Destination::ALL.iter().all(|tool| consent.moved_by(&event("nothing new"), *tool).is_none()));
+    consent.settle(&event("new record"), true, &rules);
+    assert!(Destination::ALL.iter().all(|tool| consent.moved_by(&event("new record"), *tool).is_some()));
+}
+
+#[test]
+fn the_latest_report_counts_and_not_the_last_webhook() {
+    let all = |choice| ConsentChange { channel: None, topic: None, choice };
+    let rules = rules(Vec::new());
+    let record = RecordKey::named(Source::Customerio, IdKind::UserId, "u1");
+    for late_first in [false, true] {
+        let mut consent = Consent::default();
+        act(&mut consent, Source::Segment, &all(Choice::Out), 1, Vec::new());
+        let reports = [(2, Choice::In), (3, Choice::Out)];
+        let order = if late_first { [reports[1], reports[0]] } else { reports };
+        order.iter().for_each(|(second, choice)| state(&mut consent, Source::Customerio, &all(*choice), *second));
+        let wanted = consent.wanted(Destination::Customerio, &rules).next().expect("out");
+        assert!(!wanted.must_be_told(Some(&record), None), "the profile said so itself, last");
+    }
+}

@@ -6,6 +6,7 @@ mod sim;
 
 mod attributes;
 mod consent;
+mod ended;
 mod made;
 mod names;
 mod races;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use trefoil_domain::action::{CustomerioEvent, CustomerioVerb};
 use trefoil_domain::event::{Attributes, Event, IdKind, Parent, Workspace};
@@ -101,6 +101,8 @@ pub(crate) struct World {
     pub(crate) fifo: bool,
     /// Percent of deletions that the queue forgets.
     pub(crate) forgets: AtomicU64,
+    /// Outcomes cannot be written down.
+    pub(crate) keeps_no_records: AtomicBool,
 }
 
 impl World {
@@ -116,6 +118,7 @@ impl World {
             sends: Mutex::default(),
             fifo,
             forgets: AtomicU64::new(3),
+            keeps_no_records: AtomicBool::new(false),
         }
     }
 
@@ -363,6 +366,9 @@ impl Store for World {
 
     async fn record(&self, records: Vec<Record>) -> Result<(), StoreError> {
         point().await;
+        if self.keeps_no_records.load(Ordering::Relaxed) {
+            return Err(StoreError { doing: "write outcomes", message: "unreachable".to_owned() });
+        }
         self.stored.lock().expect("lock").records.extend(records);
         Ok(())
     }

@@ -153,7 +153,7 @@ impl World {
                 for (name, times) in facts {
                     let (least, told) = (if expects { times } else { 0 }, count(name));
                     // Where each delivery has an id of its own, nobody can tell a repeat from a second time.
-                    // What happens before the customer speaks is told of nobody, and webhooks come in any order.
+                    // Nothing is reported before the customer speaks, and webhooks come in any order.
                     let least_told = if conversation.theirs || !expects { least } else { 0 };
                     let most_told = if exact || !expects { least } else { 2 * least };
                     let right = (least_told..=most_told).contains(&told);

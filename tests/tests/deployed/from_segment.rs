@@ -61,7 +61,7 @@ fn companies_and_audiences_of_segment_are_at_customerio() {
         deployment.segment.app_identify(&person.caller(), &json!({"email": person.email}));
         deployment.segment.app_group(&person.caller(), "acme", &json!({"name": "Acme", "employees": 42}));
         deployment.deliver_from_segment().await;
-        // The relationship is a call of its own.
+        // The relationship is a separate call.
         let is_whole = |acme: &Object| !acme.relationships.is_empty() && acme.attributes.contains_key("employees");
         let related = async || deployment.customerio.object("1", "acme").filter(is_whole);
         let acme = deployment.until("somebody belongs to Acme at Customer.io", related).await;

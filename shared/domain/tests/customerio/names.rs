@@ -83,7 +83,7 @@ fn a_changed_address_is_changed_and_looked_at_once() {
     assert!(conflicts(&bench).is_empty());
 }
 
-/// The person is told of by their address alone, and it changes: what the profile was found by is not theirs any more.
+/// The person is known by their address alone, and it changes: what the profile was found by is not theirs any more.
 fn gives_up(bench: &Bench<'_>, person: &PersonId, old: &str, new: &str) {
     let key = AliasKey::of_identifier(&workspace(), &id(IdKind::Email, old));
     let alias = finish(bench.world.find(std::slice::from_ref(&key), &[])).expect("a store").aliases[&key].clone();
@@ -102,7 +102,7 @@ fn gives_up(bench: &Bench<'_>, person: &PersonId, old: &str, new: &str) {
 }
 
 #[test]
-fn whoever_is_known_by_an_address_alone_keeps_the_profile_when_it_changes() {
+fn a_person_known_by_an_address_alone_keeps_the_profile_when_it_changes() {
     for taken in [false, true] {
         let world = world(1);
         let bench = Bench::new(&world);

@@ -127,7 +127,7 @@ fn comes_to(events: &[Event], open: u32) {
 #[test]
 fn a_deleted_contact_ends_what_lives_in_it_alone_in_any_order() {
     comes_to(&[opened("1", 1, USER), deleted(5, USER)], 0);
-    // What is told of the ticket later opens nothing.
+    // Later reports of the ticket open nothing.
     let replied = told("1", 9, contact(USER), TicketFact::Replied { by: Author::Customer }, Register::Conversation, State::Open);
     comes_to(&[opened("1", 1, USER), deleted(5, USER), replied], 0);
     let ticket = told("1", 1, contact(USER), TicketFact::Opened, Register::Ticket, State::Open);

@@ -20,7 +20,7 @@ pub(crate) fn endpoint() -> &'static str {
     &EMULATOR.get_or_init(start).endpoint
 }
 
-/// Whoever talks to it waits for this first: it is one process.
+/// Each test that talks to it waits for this first: it is one process.
 pub(crate) async fn turn() -> SemaphorePermit<'static> {
     static TURNS: Semaphore = Semaphore::const_new(3);
     TURNS.acquire().await.expect("never closed")

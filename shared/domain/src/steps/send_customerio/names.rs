@@ -114,7 +114,7 @@ fn judge(wanted: &Wanted<'_>, given: Option<&Given>, shown: Shown<'_>, person: &
         // Nobody can be asked whether it was taken.
         (Shown::Unknown, Some(given)) if given.refused => Verdict::Settled,
         (_, Some(given)) if given.refused && waited => Verdict::NotTaken,
-        // It is to show yet, or it had it. Whoever has changed it there since knows better, and what was refused once is not tried for ever.
+        // It is to show yet, or it had it. If it was changed there since, that holds; and what was refused once is not tried again.
         (_, Some(_)) => Verdict::Stays,
         (Shown::Nothing, None) => Verdict::Write,
         (Shown::This(shown), None) => {

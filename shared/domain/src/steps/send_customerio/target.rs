@@ -169,7 +169,7 @@ impl Target {
         self.mark.dirty = true;
     }
 
-    /// What is about to be written is not known to be there until that is confirmed, whoever writes something else meanwhile.
+    /// What is about to be written is not known to be there until that is confirmed, also if another writer confirms something else meanwhile.
     pub(super) fn leave_open(&mut self) {
         let names: Vec<String> = self.gives().map(|(name, _, _)| name).collect();
         for name in names {

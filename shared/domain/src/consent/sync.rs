@@ -206,7 +206,7 @@ impl Consent {
 
     /// A job has been left for the tool.
     fn may_have_been_told(&self, tool: Destination) -> bool {
-        self.levels.get(&tool).is_some_and(|level| !level.hash.is_empty())
+        self.version(tool) > 0
     }
 
     /// The tool had to be out at that time: since when. A report of that may be the echo of our telling. The tools tell seconds.

@@ -210,11 +210,15 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
             let is_free = self.are_free(targets, &wanted).await;
             for ((index, attribute, name), is_free) in wanted.into_iter().zip(is_free) {
                 let Some(target) = targets.get_mut(index) else { continue };
-                if is_free {
-                    target.names.news.insert(attribute, name.value);
-                } else {
-                    target.names.waits = true;
-                    target.waits_for(&name, now);
+                match is_free {
+                    Some(true) => {
+                        target.names.news.insert(attribute, name.value);
+                    }
+                    Some(false) => {
+                        target.names.waits = true;
+                        target.waits_for(&name, now);
+                    }
+                    None => target.names.waits = true,
                 }
             }
         }
@@ -227,9 +231,9 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
 }
 
 impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_, S, Q, C, J, D> {
-    /// Whether no other profile has these names. One that another has is not written: the two may be about to be merged, and by itself
+    /// Whether no other profile has these names; `None`: nobody could say. One that another has is not written: the two may be about to be merged, and by itself
     /// Customer.io leaves it where it is or, depending on the workspace, merges the two.
-    async fn are_free(&self, targets: &[Target], names: &[(usize, &'static str, Identifier)]) -> Vec<bool> {
+    async fn are_free(&self, targets: &[Target], names: &[(usize, &'static str, Identifier)]) -> Vec<Option<bool>> {
         let own = |index: usize| match targets.get(index).map(|target| &target.profile) {
             Some(Ok(ProfileRef::Own(own))) => Some(own),
             _ => None,
@@ -241,16 +245,18 @@ impl<S: Store, Q: Queue, C: Clock, J: Jitter, D: Customerio> CustomerioSender<'_
             .filter_map(|place| names.get(*place))
             .map(|(_, _, name)| Address { ids: vec![(name.kind, name.value.clone())] })
             .collect();
-        let mut is_free = vec![true; names.len()];
+        let mut is_free = vec![Some(true); names.len()];
         if addresses.is_empty() {
             return is_free;
         }
         for (place, answer) in asked.into_iter().zip(self.customerio.find_profiles(&addresses).await) {
             let (Some((index, ..)), Some(is_free)) = (names.get(place), is_free.get_mut(place)) else { continue };
             *is_free = match answer {
-                ProfileLookUp::Found(seen) => own(*index).is_none_or(|own| *own == seen.own),
-                ProfileLookUp::Ambiguous => false,
-                ProfileLookUp::FoundBy(..) | ProfileLookUp::Absent | ProfileLookUp::Unverified(..) | ProfileLookUp::Failed(_) => true,
+                ProfileLookUp::Found(seen) => Some(own(*index).is_none_or(|own| *own == seen.own)),
+                ProfileLookUp::Ambiguous => Some(false),
+                ProfileLookUp::FoundBy(..) | ProfileLookUp::Absent | ProfileLookUp::Unverified(..) => Some(true),
+                // Asked again with the next job.
+                ProfileLookUp::Failed(_) => None,
             };
         }
         is_free

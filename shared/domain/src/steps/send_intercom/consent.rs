@@ -98,12 +98,13 @@ impl<S: Store, Q, C: Clock, J, V: Intercom> IntercomSender<'_, S, Q, C, J, V> {
             // Intercom merges and remakes contacts without a word: the person may have another one by now.
             let keys = self.keys(visit).await?;
             match self.look(visit, job, &keys).await? {
-                Looked::Found(other) => contacts.insert(other.id),
-                Looked::Absent if self.clock.now().since(job.created_at) < SEARCH_LAGS_FOR => {
+                Looked::Found(other) if !seen.contains(&other.id) => contacts.insert(other.id),
+                // What is found is the one that is gone, or one that was told already: another may not be found yet.
+                Looked::Absent | Looked::Found(_) if self.clock.now().since(job.created_at) < SEARCH_LAGS_FOR => {
                     waits = Some("search_lags");
                     break;
                 }
-                Looked::Absent => break,
+                Looked::Absent | Looked::Found(_) => break,
                 Looked::Unclear(reason) => {
                     refused = Some(Outcome::skipped(reason));
                     break;

@@ -303,3 +303,20 @@ fn the_latest_report_counts_and_not_the_last_webhook() {
         assert!(!wanted.must_be_told(Some(&record), None), "the profile said so itself, last");
     }
 }
+
+#[test]
+fn an_opt_in_that_may_be_the_echo_of_ours_takes_nobody_back_in() {
+    let explicit = vec![Source::Intercom, Source::Customerio];
+    let rules = rules(explicit.clone());
+    let all = |choice| ConsentChange { channel: None, topic: None, choice };
+    let mut consent = Consent::default();
+    let said = [(Source::Segment, 1, Choice::Out), (Source::Intercom, 2, Choice::In), (Source::Segment, 3, Choice::Out)];
+    for (source, second, choice) in said {
+        act(&mut consent, source, &all(choice), second, explicit.clone());
+        let event = event_id(source, &Workspace::new("main").expect("a workspace"), &[&second.to_string()]);
+        consent.settle(&event, false, &rules);
+    }
+    // Customer.io was told of the opt-in at 2, and reports that.
+    act(&mut consent, Source::Customerio, &all(Choice::In), 4, explicit);
+    assert!(consent.is_out_of(Channel::Email), "the latest act is the opt-out at 3");
+}
